@@ -1,0 +1,62 @@
+package import Time
+
+/// What the policy looks at: one fresh reading of the access code, and what is known around it.
+package struct Situation: Sendable {
+    /// Nil when Seam answered 404.
+    package var code: AccessCode?
+    /// Nil when the device could not be read: that never blocks a pull.
+    package var device: Device?
+    package var now: Timestamp
+    package var leadTime: Duration?
+    /// The failover has been waiting for something: an ended stay is then `expired`, not `already_ended`.
+    package var hasWaited: Bool
+
+    package init(
+        code: AccessCode?, device: Device? = nil, now: Timestamp, leadTime: Duration? = nil, hasWaited: Bool = false
+    ) {
+        self.code = code
+        self.device = device
+        self.now = now
+        self.leadTime = leadTime
+        self.hasWaited = hasWaited
+    }
+}
+
+package enum Decision: Sendable, Equatable {
+    case notNeeded(NotNeededReason)
+    case ineligible(IneligibleReason)
+    /// The stay ended while the failover was still waiting.
+    case expired
+    /// Somebody pulled this backup already: fetch it, record it, tell the guest.
+    case adopt(backupID: String)
+    /// Look again at `until`, or with backoff where that is nil.
+    case wait(WaitReason, until: Timestamp?)
+    case pull
+
+    /// A person has to know: a backup failed, a lock has no pool or an empty one, Seam refuses the key or the pull.
+    package var needsAlert: Bool {
+        switch self {
+        case .ineligible(.isBackup), .ineligible(.unsupportedDevice): true
+        case .wait(.poolEmpty, _), .wait(.unauthorized, _), .wait(.refused, _): true
+        default: false
+        }
+    }
+}
+
+/// The decision table: the first row that matches wins.
+package func decide(_ situation: Situation) -> Decision {
+    guard let code = situation.code else { return .notNeeded(.codeDeleted) }
+    if code.isBackup { return .ineligible(.isBackup) }
+    if let endsAt = code.endsAt, endsAt <= situation.now {
+        return situation.hasWaited ? .expired : .ineligible(.alreadyEnded)
+    }
+    if code.kind != .timeBound { return .ineligible(.notTimeBound) }
+    if let backupID = code.pulledBackupID { return .adopt(backupID: backupID) }
+    if code.isSet { return .notNeeded(.recovered) }
+    if let leadTime = situation.leadTime, let startsAt = code.startsAt, startsAt > situation.now + leadTime {
+        return .wait(.leadTime, until: startsAt - leadTime)
+    }
+    if situation.device?.supportsBackupPool == false { return .ineligible(.unsupportedDevice) }
+    if code.isBackupAvailable == false { return .wait(.poolEmpty, until: nil) }
+    return .pull
+}

@@ -1,0 +1,161 @@
+import Policy
+import Testing
+import Time
+
+/// The decision table, a row a test, each built so that every later row would have decided otherwise.
+@Suite struct DecisionTests {
+    private let now = Timestamp("2026-11-20T16:00:00Z") ?? Timestamp(secondsSinceEpoch: 0)
+
+    private func failedCode(_ change: (inout AccessCode) -> Void = { _ in }) -> AccessCode {
+        var code = AccessCode(
+            id: "original", deviceID: "lock", status: "unset", startsAt: now + .seconds(3600),
+            endsAt: now + .seconds(86_400),
+            errors: [Issue(code: "failed_to_set_on_device")], isBackupAvailable: true)
+        change(&code)
+        return code
+    }
+
+    private func decision(
+        _ code: AccessCode?, device: Device? = nil, leadTime: Duration? = nil, hasWaited: Bool = false
+    ) -> Decision {
+        decide(Situation(code: code, device: device, now: now, leadTime: leadTime, hasWaited: hasWaited))
+    }
+
+    @Test func aDeletedCodeNeedsNothing() {
+        #expect(decision(nil) == .notNeeded(.codeDeleted))
+    }
+
+    @Test func aBackupIsNeverBackedUp() {
+        let code = failedCode {
+            $0.isBackup = true
+            $0.endsAt = now - .seconds(1)
+        }
+        #expect(decision(code) == .ineligible(.isBackup))
+        #expect(decision(code).needsAlert)
+    }
+
+    @Test func anEndedStayIsOver() {
+        let code = failedCode {
+            $0.endsAt = now
+            $0.kind = .ongoing
+        }
+        #expect(decision(code) == .ineligible(.alreadyEnded))
+        #expect(decision(code, hasWaited: true) == .expired)
+    }
+
+    @Test(arguments: [AccessCode.Kind.ongoing, .other("rotating")])
+    func onlyTimeBoundCodesHaveBackups(kind: AccessCode.Kind) {
+        let code = failedCode {
+            $0.kind = kind
+            $0.pulledBackupID = "backup"
+        }
+        #expect(decision(code) == .ineligible(.notTimeBound))
+    }
+
+    @Test func aBackupThatSomebodyPulledIsAdopted() {
+        let code = failedCode {
+            $0.pulledBackupID = "backup"
+            $0.errors = []
+            $0.status = "set"
+        }
+        #expect(decision(code) == .adopt(backupID: "backup"))
+    }
+
+    @Test(
+        arguments: [
+            ("set", false, [], true), ("unset", true, [], true), ("setting", false, [], false), (nil, false, [], true),
+            (nil, false, ["creating"], false), (nil, true, ["creating"], true), ("unknown", false, [], false),
+        ] as [(String?, Bool, [String], Bool)])
+    func aCodeThatIsSetHasRecovered(status: String?, scheduled: Bool, mutations: [String], recovered: Bool) {
+        let code = failedCode {
+            $0.errors = [
+                Issue(code: "device_disconnected", subject: .device), Issue(code: "failed_to_remove_from_device"),
+            ]
+            $0.status = status
+            $0.isScheduledOnDevice = scheduled
+            $0.pendingMutations = mutations
+        }
+        #expect(decision(code) == (recovered ? .notNeeded(.recovered) : .pull))
+    }
+
+    @Test(arguments: ["failed_to_set_on_device", "failed_to_issue", "provider_issue", "a_code_of_next_year"])
+    func aBlockingErrorOutweighsTheStatus(code errorCode: String) {
+        let code = failedCode {
+            $0.status = "set"
+            $0.errors = [Issue(code: errorCode)]
+        }
+        #expect(decision(code) == .pull)
+    }
+
+    @Test(arguments: ["failed_to_remove_from_device", "failed_to_expire", "failed_to_delete"])
+    func aFailureToRemoveKeepsNobodyOut(code errorCode: String) {
+        let code = failedCode {
+            $0.status = "set"
+            $0.errors = [Issue(code: errorCode)]
+        }
+        #expect(decision(code) == .notNeeded(.recovered))
+    }
+
+    @Test func aFarStayWaitsForItsLeadTime() {
+        let code = failedCode {
+            $0.startsAt = now + .seconds(40 * 3600)
+            $0.endsAt = now + .seconds(80 * 3600)
+            $0.isBackupAvailable = false
+        }
+        let device = Device(id: "lock", supportsBackupPool: false)
+        #expect(
+            decision(code, device: device, leadTime: .seconds(36 * 3600))
+                == .wait(.leadTime, until: now + .seconds(4 * 3600)))
+        #expect(decision(code, device: device, leadTime: .seconds(40 * 3600)) == .ineligible(.unsupportedDevice))
+    }
+
+    @Test func aLockWithoutPoolsIsIneligible() {
+        let code = failedCode { $0.isBackupAvailable = false }
+        #expect(
+            decision(code, device: Device(id: "lock", supportsBackupPool: false)) == .ineligible(.unsupportedDevice))
+        #expect(decision(code, device: Device(id: "lock", supportsBackupPool: false)).needsAlert)
+    }
+
+    @Test func anEmptyPoolWaits() {
+        let code = failedCode { $0.isBackupAvailable = false }
+        for device in [nil, Device(id: "lock"), Device(id: "lock", supportsBackupPool: true)] {
+            #expect(decision(code, device: device) == .wait(.poolEmpty, until: nil))
+        }
+        #expect(decision(code).needsAlert)
+    }
+
+    @Test func otherwiseABackupIsPulled() {
+        #expect(decision(failedCode()) == .pull)
+        #expect(decision(failedCode { $0.isBackupAvailable = nil }) == .pull)
+        #expect(decision(failedCode { $0.endsAt = nil }) == .pull)
+        #expect(!decision(failedCode()).needsAlert)
+    }
+
+    @Test(
+        arguments: [
+            (APIFailure.unauthorized, WaitReason.unauthorized, nil, true),
+            (.rateLimited(retryAfter: nil), .rateLimited, nil, false),
+            (.rateLimited(retryAfter: .seconds(7)), .rateLimited, 7, false),
+            (.unavailable(detail: "timeout", retryAfter: nil), .seamUnavailable, nil, false),
+            (.unavailable(detail: "http_503", retryAfter: .seconds(9)), .seamUnavailable, 9, false),
+            (.refused(status: 400, type: "pool_disabled"), .refused, nil, true),
+        ] as [(APIFailure, WaitReason, Int?, Bool)])
+    func aFailedCallWaits(failure: APIFailure, reason: WaitReason, seconds: Int?, alert: Bool) {
+        let decision = decide(after: failure, endsAt: now + .seconds(60), now: now)
+        #expect(decision == .wait(reason, until: seconds.map { now + .seconds($0) }))
+        #expect(decision.needsAlert == alert)
+        #expect(decide(after: failure, endsAt: now, now: now) == .expired)
+    }
+}
+
+@Suite struct PINTests {
+    @Test func itsDigitsAppearInNoDescription() throws {
+        let pin = try #require(PIN("73914628"))
+        var dumped = ""
+        dump(pin, to: &dumped)
+        for text in ["\(pin)", String(reflecting: pin), String(describing: Optional(pin)), dumped] {
+            #expect(!text.contains("73914628"))
+        }
+        #expect(PIN("") == nil)
+    }
+}
