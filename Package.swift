@@ -26,12 +26,17 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [S
 
 let package = Package(
     name: "sparekey",
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0")
+    ],
     targets: [
         room("Time"),
         room("JSON"),
         room("Policy", ["Time"]),
+        room("Ledger", ["JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("Time"),
         tests("JSON"),
         tests("Policy"),
+        tests("Ledger", [.product(name: "GRDB", package: "GRDB.swift")]),
     ]
 )

@@ -1,0 +1,177 @@
+internal import GRDB
+internal import JSON
+package import Policy
+package import Time
+
+/// A delivery that is due, with all that its message is made of. The PIN goes into the message and nowhere else.
+package struct DueDelivery: Sendable {
+    package var id: String
+    package var channel: DeliveryChannel
+    package var kind: DeliveryKind
+    package var attempts: Int
+    package var createdAt: Timestamp
+    package var substitutionID: String
+    package var originalAccessCodeID: String
+    package var originalName: String?
+    package var originalStartsAt: Timestamp?
+    package var originalEndsAt: Timestamp?
+    package var device: Device
+    package var backupAccessCodeID: String
+    /// Nil once purged.
+    package var pin: PIN?
+    package var backupStartsAt: Timestamp?
+    package var backupEndsAt: Timestamp?
+    package var substitutionIsActive: Bool
+}
+
+/// The end of one attempt at a delivery.
+package enum DeliveryResult: Sendable, Equatable {
+    case delivered
+    case retry(at: Timestamp, error: String)
+    case failed(error: String)
+}
+
+extension Ledger {
+    /// Deliveries of one channel to be attempted now, in the order in which the guests arrive.
+    package func dueDeliveries(
+        channel: DeliveryChannel, now: Timestamp, limit: Int
+    ) async throws(LedgerError) -> [DueDelivery] {
+        try await read { database in try Self.due(channel, now: now, limit: limit, in: database) }
+    }
+
+    package func nextDeliveryAt(channels: [DeliveryChannel]) async throws(LedgerError) -> Timestamp? {
+        try await read { database in
+            let marks = channels.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+            return try String.fetchOne(
+                database,
+                sql: "SELECT min(next_attempt_at) FROM deliveries WHERE state = 'pending' AND channel IN (\(marks))"
+            ).flatMap { Timestamp($0) }
+        }
+    }
+
+    package func record(_ result: DeliveryResult, of delivery: DueDelivery, now: Timestamp) async throws(LedgerError) {
+        try await write { database in
+            let state: String
+            var next: Timestamp?
+            var problem: String?
+            switch result {
+            case .delivered: state = "delivered"
+            case .retry(let at, let error): (state, next, problem) = ("pending", at, error)
+            case .failed(let error): (state, problem) = ("failed", error)
+            }
+            try database.execute(
+                sql: """
+                    UPDATE deliveries SET state = ?, attempts = attempts + 1, next_attempt_at = ?, claimed_until = NULL,
+                        delivered_at = ?, last_error = ?
+                    WHERE delivery_id = ? AND state <> 'delivered'
+                    """,
+                arguments: [state, next?.sql, result == .delivered ? now.sql : nil, problem, delivery.id])
+            guard database.changesCount > 0 else { return }
+            try database.journal(
+                [
+                    JournalEntry(
+                        "delivery.attempted", accessCodeID: delivery.originalAccessCodeID, deviceID: delivery.device.id,
+                        detail: [
+                            "delivery_id": .string(delivery.id), "channel": .string(delivery.channel.rawValue),
+                            "kind": .string(delivery.kind.rawValue), "state": .string(state),
+                            "error": JSONValue(problem),
+                            "next_attempt_at": JSONValue(next?.description),
+                        ])
+                ], at: now)
+        }
+    }
+
+    /// Hands out the manual delivery whose guest arrives first, for `lease`; nil when there is none.
+    ///
+    /// A claim that is not acknowledged within its lease is handed out again.
+    package func claimManualDelivery(now: Timestamp, lease: Duration) async throws(LedgerError) -> DueDelivery? {
+        try await write { database in
+            guard let delivery = try Self.due(.manual, now: now, limit: 1, in: database).first else { return nil }
+            try database.execute(
+                sql: """
+                    UPDATE deliveries SET state = 'claimed', attempts = attempts + 1, claimed_until = ? WHERE delivery_id = ?
+                    """, arguments: [(now + lease).sql, delivery.id])
+            try database.journal(
+                [
+                    JournalEntry(
+                        "delivery.claimed", accessCodeID: delivery.originalAccessCodeID, deviceID: delivery.device.id,
+                        detail: ["delivery_id": .string(delivery.id), "until": .string((now + lease).description)])
+                ], at: now)
+            return delivery
+        }
+    }
+
+    /// Settles a manual delivery that somebody has sent.
+    ///
+    /// - Returns: false when there is no such delivery that was ever handed out or waits to be.
+    package func acknowledgeDelivery(_ deliveryID: String, now: Timestamp) async throws(LedgerError) -> Bool {
+        try await write { database in
+            guard
+                let row = try Row.fetchOne(
+                    database,
+                    sql: """
+                        SELECT d.state, s.original_access_code_id, s.device_id FROM deliveries d
+                        JOIN substitutions s USING (substitution_id) WHERE d.delivery_id = ? AND d.channel = 'manual'
+                        """, arguments: [deliveryID])
+            else { return false }
+            let state: String = row["state"]
+            guard state != "delivered" else { return true }
+            guard state != "failed" else { return false }
+            try database.execute(
+                sql: """
+                    UPDATE deliveries SET state = 'delivered', delivered_at = ?, claimed_until = NULL, next_attempt_at = NULL
+                    WHERE delivery_id = ?
+                    """, arguments: [now.sql, deliveryID])
+            try database.journal(
+                [
+                    JournalEntry(
+                        "delivery.acknowledged", accessCodeID: row["original_access_code_id"],
+                        deviceID: row["device_id"],
+                        detail: ["delivery_id": .string(deliveryID)])
+                ], at: now)
+            return true
+        }
+    }
+
+    /// Pending ones that are due, and claimed ones whose lease has run out.
+    private static func due(
+        _ channel: DeliveryChannel, now: Timestamp, limit: Int, in database: Database
+    ) throws -> [DueDelivery] {
+        try Row.fetchAll(
+            database,
+            sql: """
+                SELECT d.delivery_id, d.channel, d.kind, d.attempts, d.created_at, s.substitution_id,
+                    s.original_access_code_id, s.backup_access_code_id, s.backup_code, s.backup_starts_at, s.backup_ends_at,
+                    s.state AS substitution_state, s.device_id, f.original_name, f.original_starts_at, f.original_ends_at,
+                    v.name AS device_name, v.time_zone, v.custom_metadata
+                FROM deliveries d JOIN substitutions s USING (substitution_id) JOIN failovers f USING (failover_id)
+                    LEFT JOIN devices v ON v.device_id = s.device_id
+                WHERE d.channel = ?1 AND ((d.state = 'pending' AND d.next_attempt_at <= ?2)
+                    OR (d.state = 'claimed' AND d.claimed_until <= ?2))
+                ORDER BY f.original_starts_at, d.created_at LIMIT ?3
+                """, arguments: [channel.rawValue, now.sql, limit]
+        ).map(DueDelivery.init(row:))
+    }
+}
+
+extension DueDelivery {
+    init(row: Row) {
+        id = row["delivery_id"]
+        channel = DeliveryChannel(rawValue: row["channel"]) ?? .manual
+        kind = DeliveryKind(rawValue: row["kind"]) ?? .created
+        attempts = row["attempts"]
+        createdAt = row.time("created_at") ?? Timestamp(secondsSinceEpoch: 0)
+        substitutionID = row["substitution_id"]
+        originalAccessCodeID = row["original_access_code_id"]
+        originalName = row["original_name"]
+        originalStartsAt = row.time("original_starts_at")
+        originalEndsAt = row.time("original_ends_at")
+        device = Device(id: row["device_id"], name: row["device_name"], timeZone: row["time_zone"])
+        device.customMetadata = metadata(row["custom_metadata"])
+        backupAccessCodeID = row["backup_access_code_id"]
+        pin = (row["backup_code"] as String?).flatMap(PIN.init)
+        backupStartsAt = row.time("backup_starts_at")
+        backupEndsAt = row.time("backup_ends_at")
+        substitutionIsActive = row["substitution_state"] == "active"
+    }
+}

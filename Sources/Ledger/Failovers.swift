@@ -1,0 +1,279 @@
+internal import GRDB
+internal import JSON
+package import Policy
+package import Time
+
+/// One original access code that failed, and where its failover stands.
+package struct Failover: Sendable, Equatable {
+    package var id: String
+    package var accessCodeID: String
+    package var deviceID: String?
+    package var state: FailoverState
+    package var reason: String?
+    package var attempts: Int
+    package var nextAttemptAt: Timestamp?
+    package var openedAt: Timestamp
+    package var originalStartsAt: Timestamp?
+    package var originalEndsAt: Timestamp?
+    /// How often an event has asked for another look; tells whether one came while this look was under way.
+    package var touches: Int
+    /// A pull was intended and its answer never recorded, or it succeeded and the PIN was not known yet.
+    package var mayHavePulled: Bool
+
+    package init(
+        id: String, accessCodeID: String, deviceID: String?, state: FailoverState, reason: String?, attempts: Int,
+        nextAttemptAt: Timestamp?, openedAt: Timestamp, originalStartsAt: Timestamp?, originalEndsAt: Timestamp?,
+        touches: Int,
+        mayHavePulled: Bool
+    ) {
+        self.id = id
+        self.accessCodeID = accessCodeID
+        self.deviceID = deviceID
+        self.state = state
+        self.reason = reason
+        self.attempts = attempts
+        self.nextAttemptAt = nextAttemptAt
+        self.openedAt = openedAt
+        self.originalStartsAt = originalStartsAt
+        self.originalEndsAt = originalEndsAt
+        self.touches = touches
+        self.mayHavePulled = mayHavePulled
+    }
+}
+
+/// The end of one look at a failover: what it becomes, and what was learned on the way.
+package struct FailoverStep: Sendable {
+    package var state: FailoverState
+    package var reason: String
+    package var nextAttemptAt: Timestamp?
+    /// The fresh reading, whose name and window are kept.
+    package var reading: AccessCode?
+    package var lastErrorType: String?
+    package var lastRequestID: String?
+    package var journal: [JournalEntry]
+
+    package init(
+        state: FailoverState, reason: String, nextAttemptAt: Timestamp? = nil, reading: AccessCode? = nil,
+        lastErrorType: String? = nil, lastRequestID: String? = nil, journal: [JournalEntry] = []
+    ) {
+        self.state = state
+        self.reason = reason
+        self.nextAttemptAt = nextAttemptAt
+        self.reading = reading
+        self.lastErrorType = lastErrorType
+        self.lastRequestID = lastRequestID
+        self.journal = journal
+    }
+}
+
+extension Ledger {
+    private static let columns = """
+        SELECT f.*, EXISTS (SELECT 1 FROM pulls p WHERE p.failover_id = f.failover_id
+            AND (p.outcome IS NULL OR p.outcome IN ('unknown', 'pulled'))) AS may_have_pulled
+        FROM failovers f
+        """
+
+    /// Failovers to be looked at now, soonest stay first; those whose stay is not known yet come before all.
+    package func dueFailovers(now: Timestamp, limit: Int) async throws(LedgerError) -> [Failover] {
+        try await read { database in
+            try Row.fetchAll(
+                database,
+                sql: Self.columns + """
+                     WHERE f.state IN ('pending', 'waiting') AND f.next_attempt_at <= ?
+                    ORDER BY f.original_starts_at, f.opened_at LIMIT ?
+                    """, arguments: [now.sql, limit]
+            ).map(Failover.init(row:))
+        }
+    }
+
+    /// What is pending or waiting on one lock, soonest stay first.
+    package func activeFailovers(deviceID: String) async throws(LedgerError) -> [Failover] {
+        try await read { database in
+            try Row.fetchAll(
+                database,
+                sql: Self.columns + """
+                     WHERE f.state IN ('pending', 'waiting') AND f.device_id = ?
+                    ORDER BY f.original_starts_at, f.opened_at
+                    """, arguments: [deviceID]
+            ).map(Failover.init(row:))
+        }
+    }
+
+    package func failover(accessCodeID: String) async throws(LedgerError) -> Failover? {
+        try await read { database in
+            try Row.fetchOne(database, sql: Self.columns + " WHERE f.access_code_id = ?", arguments: [accessCodeID])
+                .map(Failover.init(row:))
+        }
+    }
+
+    /// When the next failover has to be looked at; nil when none is pending or waiting.
+    package func nextFailoverAt() async throws(LedgerError) -> Timestamp? {
+        try await read { database in
+            try String.fetchOne(
+                database, sql: "SELECT min(next_attempt_at) FROM failovers WHERE state IN ('pending', 'waiting')"
+            ).flatMap { Timestamp($0) }
+        }
+    }
+
+    package func failoverCounts() async throws(LedgerError) -> [FailoverState: Int] {
+        try await read { database in
+            var counts: [FailoverState: Int] = [:]
+            for row in try Row.fetchAll(database, sql: "SELECT state, count(*) AS count FROM failovers GROUP BY state")
+            {
+                if let state = FailoverState(rawValue: row["state"]) { counts[state] = row["count"] }
+            }
+            return counts
+        }
+    }
+
+    /// Ends one look. A failover that the operator or an event closed meanwhile stays as it is; one that an event asked to look
+    /// at again meanwhile is due at once, whatever this look found.
+    package func record(_ step: FailoverStep, of failover: Failover, now: Timestamp) async throws(LedgerError) {
+        try await write { database in try Self.record(step, of: failover, now: now, in: database) }
+    }
+
+    /// Writes down that a backup is about to be pulled, before Seam is asked.
+    ///
+    /// - Returns: the pull's ID; nil when the failover is no longer to be worked on.
+    package func intendPull(
+        of failover: Failover, reading: AccessCode, journal: [JournalEntry], now: Timestamp
+    ) async throws(LedgerError) -> String? {
+        let pullID = random.identifier(prefix: "pull_")
+        return try await write { database in
+            let isActive =
+                try Bool.fetchOne(
+                    database,
+                    sql:
+                        "SELECT EXISTS (SELECT 1 FROM failovers WHERE failover_id = ? AND state IN ('pending', 'waiting'))",
+                    arguments: [failover.id]) ?? false
+            guard isActive else { return nil }
+            try Self.keep(reading, of: failover.id, in: database)
+            try database.execute(
+                sql: "INSERT INTO pulls (pull_id, failover_id, intended_at) VALUES (?, ?, ?)",
+                arguments: [pullID, failover.id, now.sql])
+            let intent = JournalEntry(
+                "pull.intended", accessCodeID: failover.accessCodeID, deviceID: reading.deviceID,
+                detail: ["pull_id": .string(pullID)])
+            try database.journal(journal + [intent], at: now)
+            return pullID
+        }
+    }
+
+    /// Records that a pull did not succeed, and the step that follows from it.
+    ///
+    /// - Parameter isKnownToHaveFailed: false where the answer was lost, so that a backup may have been taken all the same.
+    package func recordFailedPull(
+        _ pullID: String, isKnownToHaveFailed: Bool, step: FailoverStep, of failover: Failover, now: Timestamp
+    ) async throws(LedgerError) {
+        try await write { database in
+            try database.execute(
+                sql: "UPDATE pulls SET finished_at = ?, outcome = ?, error_type = ?, request_id = ? WHERE pull_id = ?",
+                arguments: [
+                    now.sql, isKnownToHaveFailed ? "failed" : "unknown", step.lastErrorType, step.lastRequestID, pullID,
+                ])
+            try Self.record(step, of: failover, now: now, in: database)
+        }
+    }
+}
+
+extension Ledger {
+    /// - Returns: true when a failover was opened or opened again, false when there was one to be touched.
+    static func openFailover(
+        accessCodeID: String, deviceID: String?, eventID: String?, eventType: String, failedAt: Timestamp,
+        now: Timestamp,
+        random: RandomSource, in database: Database
+    ) throws -> Bool {
+        let state = try String.fetchOne(
+            database, sql: "SELECT state FROM failovers WHERE access_code_id = ?", arguments: [accessCodeID])
+        let kind: String
+        switch state.flatMap(FailoverState.init(rawValue:)) {
+        case nil:
+            try database.execute(
+                sql: """
+                    INSERT INTO failovers (failover_id, access_code_id, device_id, event_id, state, next_attempt_at, failed_at, opened_at)
+                    VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)
+                    """,
+                arguments: [
+                    random.identifier(prefix: "fo_"), accessCodeID, deviceID, eventID, now.sql, failedAt.sql, now.sql,
+                ])
+            kind = "failover.opened"
+        case .pending, .waiting:
+            try database.execute(
+                sql: "UPDATE failovers SET next_attempt_at = ?, touches = touches + 1 WHERE access_code_id = ?",
+                arguments: [now.sql, accessCodeID])
+            kind = "failover.touched"
+        case .substituted:
+            kind = "failover.touched"
+        case .notNeeded, .ineligible, .expired, .cancelled:
+            try database.execute(
+                sql: """
+                    UPDATE failovers SET state = 'pending', reason = NULL, attempts = 0, next_attempt_at = ?, closed_at = NULL,
+                        event_id = ?, failed_at = ?, opened_at = ?, touches = touches + 1, last_error_type = NULL
+                    WHERE access_code_id = ?
+                    """, arguments: [now.sql, eventID, failedAt.sql, now.sql, accessCodeID])
+            kind = "failover.reopened"
+        }
+        try database.journal(
+            [
+                JournalEntry(
+                    kind, accessCodeID: accessCodeID, deviceID: deviceID,
+                    detail: ["event_id": JSONValue(eventID), "event_type": .string(eventType)])
+            ], at: now)
+        return kind != "failover.touched"
+    }
+
+    static func record(_ step: FailoverStep, of failover: Failover, now: Timestamp, in database: Database) throws {
+        guard
+            let row = try Row.fetchOne(
+                database,
+                sql: "SELECT touches FROM failovers WHERE failover_id = ? AND state IN ('pending', 'waiting')",
+                arguments: [failover.id])
+        else { return }
+        if let reading = step.reading { try keep(reading, of: failover.id, in: database) }
+        // An event that came after this look began may have changed what it found: the look is repeated, not believed.
+        let wasTouched = row["touches"] as Int != failover.touches && step.state != .substituted
+        let state = wasTouched && step.state.isClosed ? FailoverState.pending : step.state
+        try database.execute(
+            sql: """
+                UPDATE failovers SET state = ?, reason = ?, attempts = attempts + 1, next_attempt_at = ?, closed_at = ?,
+                    last_error_type = ?, last_request_id = coalesce(?, last_request_id)
+                WHERE failover_id = ?
+                """,
+            arguments: [
+                state.rawValue, state == .pending ? nil : step.reason,
+                state.isClosed ? nil : (wasTouched ? now : step.nextAttemptAt ?? now).sql,
+                state.isClosed ? now.sql : nil,
+                step.lastErrorType, step.lastRequestID, failover.id,
+            ])
+        let decision = JournalEntry(
+            "decision", accessCodeID: failover.accessCodeID, deviceID: step.reading?.deviceID ?? failover.deviceID,
+            detail: [
+                "state": .string(step.state.rawValue), "reason": .string(step.reason),
+                "next_attempt_at": JSONValue(state.isClosed ? nil : (step.nextAttemptAt ?? now).description),
+                "error_type": JSONValue(step.lastErrorType), "request_id": JSONValue(step.lastRequestID),
+            ])
+        try database.journal(step.journal + [decision], at: now)
+    }
+
+    /// Keeps the original's name, window and lock as last read.
+    static func keep(_ reading: AccessCode, of failoverID: String, in database: Database) throws {
+        try database.execute(
+            sql: """
+                UPDATE failovers SET original_name = ?, original_starts_at = ?, original_ends_at = ?, device_id = ?
+                WHERE failover_id = ?
+                """,
+            arguments: [reading.name, reading.startsAt?.sql, reading.endsAt?.sql, reading.deviceID, failoverID])
+    }
+}
+
+extension Failover {
+    init(row: Row) {
+        self.init(
+            id: row["failover_id"], accessCodeID: row["access_code_id"], deviceID: row["device_id"],
+            state: FailoverState(rawValue: row["state"]) ?? .pending, reason: row["reason"], attempts: row["attempts"],
+            nextAttemptAt: row.time("next_attempt_at"),
+            openedAt: row.time("opened_at") ?? Timestamp(secondsSinceEpoch: 0),
+            originalStartsAt: row.time("original_starts_at"), originalEndsAt: row.time("original_ends_at"),
+            touches: row["touches"], mayHavePulled: row["may_have_pulled"])
+    }
+}

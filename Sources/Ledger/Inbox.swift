@@ -1,0 +1,231 @@
+internal import FoundationEssentials
+internal import GRDB
+internal import JSON
+internal import Policy
+package import Time
+
+/// A message of the inbox that has not been looked at.
+package struct PendingEvent: Sendable {
+    package var inboxID: Int64
+    package var source: InboxMessage.Source
+    package var receivedAt: Timestamp
+    package var body: [UInt8]
+}
+
+/// What decoding made of a message.
+package struct EventFacts: Sendable, Equatable {
+    package var eventID: String
+    package var eventType: String
+    package var accessCodeID: String?
+    package var deviceID: String?
+    package var occurredAt: Timestamp?
+
+    package init(
+        eventID: String, eventType: String, accessCodeID: String?, deviceID: String?, occurredAt: Timestamp?
+    ) {
+        self.eventID = eventID
+        self.eventType = eventType
+        self.accessCodeID = accessCodeID
+        self.deviceID = deviceID
+        self.occurredAt = occurredAt
+    }
+}
+
+/// What an event does to the ledger. Each is safe to apply in any order: it only says that there is something to look at.
+package enum EventEffect: Sendable, Equatable {
+    /// Nothing to do for this type.
+    case none
+    /// The access code failed, or somebody pulled a backup for it: its failover is opened, opened again, or looked at now.
+    case openFailover
+    /// Something happened to an access code: its failover, if it has one, is looked at now.
+    case touchFailover
+    /// The lock gave a sign of life: whatever waits on it is looked at now.
+    case touchDevice
+    /// The access code is gone from the lock: a backup's substitution is over; an original's failover is looked at now.
+    case removed
+}
+
+package enum EventVerdict: Sendable, Equatable {
+    case quarantined(reason: String)
+    case readable(EventFacts, EventEffect)
+}
+
+/// How many messages ended with which disposition.
+package struct SettledEvents: Sendable, Equatable {
+    package var handled = 0
+    package var ignored = 0
+    package var duplicate = 0
+    package var quarantined = 0
+    package var openedFailovers = 0
+}
+
+extension Ledger {
+    package func pendingEvents(limit: Int) async throws(LedgerError) -> [PendingEvent] {
+        try await read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT inbox_id, source, received_at, body FROM webhook_events WHERE disposition = 'pending'
+                    ORDER BY inbox_id LIMIT ?
+                    """, arguments: [limit]
+            ).map { row in
+                PendingEvent(
+                    inboxID: row["inbox_id"], source: InboxMessage.Source(rawValue: row["source"]) ?? .webhook,
+                    receivedAt: row.time("received_at") ?? Timestamp(secondsSinceEpoch: 0),
+                    body: [UInt8](row["body"] as Data? ?? Data()))
+            }
+        }
+    }
+
+    /// Settles messages together with their consequences, in one transaction.
+    package func settle(
+        _ verdicts: [(inboxID: Int64, verdict: EventVerdict)], now: Timestamp
+    ) async throws(LedgerError) -> SettledEvents {
+        let random = random
+        return try await write { database in
+            var settled = SettledEvents()
+            for (inboxID, verdict) in verdicts {
+                var settlement = EventSettlement(database: database, inboxID: inboxID, now: now, random: random)
+                try settlement.apply(verdict, to: &settled)
+            }
+            return settled
+        }
+    }
+}
+
+/// One message being settled, inside the transaction that settles it.
+private struct EventSettlement {
+    let database: Database
+    let inboxID: Int64
+    let now: Timestamp
+    let random: RandomSource
+
+    mutating func apply(_ verdict: EventVerdict, to settled: inout SettledEvents) throws {
+        switch verdict {
+        case .quarantined(let reason):
+            try database.execute(
+                sql: "UPDATE webhook_events SET disposition = 'quarantined', disposition_reason = ? WHERE inbox_id = ?",
+                arguments: [reason, inboxID])
+            try database.journal(
+                [
+                    JournalEntry(
+                        "event.quarantined", detail: ["inbox_id": .integer(inboxID), "reason": .string(reason)])
+                ],
+                at: now)
+            settled.quarantined += 1
+        case .readable(let facts, let effect):
+            let isKnown =
+                try Bool.fetchOne(
+                    database, sql: "SELECT EXISTS (SELECT 1 FROM webhook_events WHERE event_id = ?)",
+                    arguments: [facts.eventID])
+                ?? false
+            if isKnown {
+                try record(facts, eventID: nil, disposition: "duplicate")
+                settled.duplicate += 1
+                return
+            }
+            let wasOfUse = try carryOut(effect, of: facts, settled: &settled)
+            try record(facts, eventID: facts.eventID, disposition: wasOfUse ? "handled" : "ignored")
+            if wasOfUse { settled.handled += 1 } else { settled.ignored += 1 }
+        }
+    }
+
+    private func record(_ facts: EventFacts, eventID: String?, disposition: String) throws {
+        try database.execute(
+            sql: """
+                UPDATE webhook_events SET event_id = ?, event_type = ?, occurred_at = ?, access_code_id = ?, device_id = ?,
+                    disposition = ? WHERE inbox_id = ?
+                """,
+            arguments: [
+                eventID, facts.eventType, facts.occurredAt?.sql, facts.accessCodeID, facts.deviceID, disposition,
+                inboxID,
+            ])
+    }
+
+    /// - Returns: whether anything came of it.
+    private func carryOut(_ effect: EventEffect, of facts: EventFacts, settled: inout SettledEvents) throws -> Bool {
+        switch effect {
+        case .none: return false
+        case .openFailover: return try openFailover(facts, settled: &settled)
+        case .touchFailover: return try touchFailover(facts)
+        case .touchDevice: return try touchDevice(facts)
+        case .removed:
+            let endedBackup = try endSubstitution(facts)
+            let touchedOriginal = try touchFailover(facts)
+            return endedBackup || touchedOriginal
+        }
+    }
+
+    private func openFailover(_ facts: EventFacts, settled: inout SettledEvents) throws -> Bool {
+        guard let accessCodeID = facts.accessCodeID else { return false }
+        let opened = try Ledger.openFailover(
+            accessCodeID: accessCodeID, deviceID: facts.deviceID, eventID: facts.eventID, eventType: facts.eventType,
+            failedAt: facts.occurredAt ?? now, now: now, random: random, in: database)
+        if opened { settled.openedFailovers += 1 }
+        return true
+    }
+
+    private func touchFailover(_ facts: EventFacts) throws -> Bool {
+        guard let accessCodeID = facts.accessCodeID else { return false }
+        try database.execute(
+            sql: """
+                UPDATE failovers SET next_attempt_at = ?, touches = touches + 1
+                WHERE access_code_id = ? AND state IN ('pending', 'waiting')
+                """, arguments: [now.sql, accessCodeID])
+        let wasActive = database.changesCount > 0
+        let isKnown =
+            try Bool.fetchOne(
+                database, sql: "SELECT EXISTS (SELECT 1 FROM failovers WHERE access_code_id = ?)",
+                arguments: [accessCodeID])
+            ?? false
+        guard isKnown else { return false }
+        try database.journal(
+            [
+                JournalEntry(
+                    "event.noted", accessCodeID: accessCodeID, deviceID: facts.deviceID,
+                    detail: [
+                        "event_id": .string(facts.eventID), "event_type": .string(facts.eventType),
+                        "looked_at_now": .bool(wasActive),
+                    ])
+            ], at: now)
+        return true
+    }
+
+    private func touchDevice(_ facts: EventFacts) throws -> Bool {
+        guard let deviceID = facts.deviceID else { return false }
+        // What waits for its lead time gains nothing from the lock's being there.
+        try database.execute(
+            sql: """
+                UPDATE failovers SET next_attempt_at = ?, touches = touches + 1
+                WHERE device_id = ? AND state = 'waiting' AND reason <> 'lead_time'
+                """, arguments: [now.sql, deviceID])
+        return database.changesCount > 0
+    }
+
+    private func endSubstitution(_ facts: EventFacts) throws -> Bool {
+        guard let accessCodeID = facts.accessCodeID,
+            let row = try Row.fetchOne(
+                database,
+                sql: """
+                    SELECT substitution_id, original_access_code_id, backup_ends_at FROM substitutions
+                    WHERE backup_access_code_id = ? AND state = 'active'
+                    """, arguments: [accessCodeID])
+        else { return false }
+        let hasEnded = row.time("backup_ends_at").map { $0 <= now } ?? false
+        try database.execute(
+            sql: "UPDATE substitutions SET state = ?, updated_at = ? WHERE substitution_id = ?",
+            arguments: [hasEnded ? "ended" : "revoked", now.sql, row["substitution_id"] as String])
+        try database.journal(
+            [
+                JournalEntry(
+                    hasEnded ? "substitution.ended" : "substitution.revoked",
+                    accessCodeID: row["original_access_code_id"],
+                    deviceID: facts.deviceID,
+                    detail: [
+                        "substitution_id": .string(row["substitution_id"]), "event_id": .string(facts.eventID),
+                        "event_type": .string(facts.eventType),
+                    ])
+            ], at: now)
+        return true
+    }
+}

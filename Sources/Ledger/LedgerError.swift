@@ -1,0 +1,56 @@
+internal import GRDB
+
+/// Why the ledger did not do what was asked. Never holds a bound value: it may be a PIN.
+package struct LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
+    package enum Code: String, Sendable, Equatable {
+        /// The database file is damaged or no database.
+        case corrupt
+        /// The file system failed or is full, or the file cannot be opened or written.
+        case storage
+        /// Another process holds the database.
+        case locked
+        /// The file was written by a newer Sparekey.
+        case newerSchema = "newer_schema"
+        /// A durability setting did not take.
+        case notDurable = "not_durable"
+        /// Anything else that SQLite reports.
+        case database
+    }
+
+    package var code: Code
+    package var reason: String
+    package var hint: String
+
+    package init(_ code: Code, reason: String, hint: String) {
+        self.code = code
+        self.reason = reason
+        self.hint = hint
+    }
+
+    package var description: String { "\(reason). \(hint)" }
+}
+
+extension LedgerError {
+    init(_ error: any Error, path: String) {
+        if let error = error as? LedgerError {
+            self = error
+            return
+        }
+        guard let error = error as? DatabaseError else {
+            // GRDB's other errors describe values that did not decode; their text may hold such a value.
+            self.init(.database, reason: "\(path): unexpected \(type(of: error))", hint: "Run `sparekey check`.")
+            return
+        }
+        let what = "\(path): SQLite error \(error.extendedResultCode.rawValue), \(error.message ?? "no message")"
+        switch error.resultCode {
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+            self.init(.corrupt, reason: what, hint: "Restore the newest backup of the database.")
+        case .SQLITE_IOERR, .SQLITE_FULL, .SQLITE_CANTOPEN, .SQLITE_READONLY, .SQLITE_PERM:
+            self.init(.storage, reason: what, hint: "Look at the free space, the owner and the mode of the folder.")
+        case .SQLITE_BUSY, .SQLITE_LOCKED:
+            self.init(.locked, reason: what, hint: "Another program holds a write lock: only Sparekey may write.")
+        default:
+            self.init(.database, reason: what, hint: "Run `sparekey check`.")
+        }
+    }
+}

@@ -1,0 +1,46 @@
+internal import Synchronization
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// Keeps a second daemon off the same database: an advisory lock on `<database>.lock`, whose text names its holder.
+///
+/// The kernel drops the lock with the process, so neither `kill -9` nor a power cut leaves one behind.
+package final class LedgerLock: Sendable {
+    private let descriptor: Mutex<Int32>
+
+    /// - Throws: `LedgerError` with the holder's process ID when another daemon has the database.
+    package init(databasePath: String) throws(LedgerError) {
+        let path = databasePath + ".lock"
+        let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        guard opened >= 0 else {
+            throw LedgerError(
+                .storage, reason: "\(path): cannot be opened, \(String(cString: strerror(errno)))",
+                hint: "The folder must exist and belong to the user that runs Sparekey.")
+        }
+        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+            var holder = [UInt8](repeating: 0, count: 32)
+            let count = max(0, pread(opened, &holder, holder.count, 0))
+            close(opened)
+            let processID = String(decoding: holder.prefix(count).filter { (0x30...0x39).contains($0) }, as: UTF8.self)
+            throw LedgerError(
+                .locked, reason: "\(databasePath): in use by the sparekey process \(processID)",
+                hint: "Only one daemon may use a database: stop that one, or set another database.path.")
+        }
+        let text = Array("\(getpid())\n".utf8)
+        if ftruncate(opened, 0) == 0 { _ = pwrite(opened, text, text.count, 0) }
+        descriptor = Mutex(opened)
+    }
+
+    package func release() {
+        descriptor.withLock { descriptor in
+            if descriptor >= 0 { close(descriptor) }
+            descriptor = -1
+        }
+    }
+
+    deinit { release() }
+}

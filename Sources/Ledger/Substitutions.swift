@@ -1,0 +1,174 @@
+internal import GRDB
+internal import JSON
+package import Policy
+package import Time
+
+/// How a guest may be told; the words of `deliveries.channel`.
+package enum DeliveryChannel: String, Sendable, Equatable, CaseIterable {
+    case webhook, command, manual
+}
+
+/// What to tell; the words of `deliveries.kind`.
+package enum DeliveryKind: String, Sendable, Equatable {
+    case created, updated, revoked, recovered, alert
+}
+
+package struct NewSubstitution: Sendable {
+    package var failover: Failover
+    package var reading: AccessCode
+    package var backup: AccessCode
+    package var reason: SubstitutionReason
+    /// The pull that this answers; nil when the backup was found pulled.
+    package var pullID: String?
+    package var requestID: String?
+    package var channels: [DeliveryChannel]
+    package var firstDeliveryAt: Timestamp
+    package var journal: [JournalEntry]
+
+    package init(
+        failover: Failover, reading: AccessCode, backup: AccessCode, reason: SubstitutionReason, pullID: String?,
+        requestID: String?, channels: [DeliveryChannel], firstDeliveryAt: Timestamp, journal: [JournalEntry]
+    ) {
+        self.failover = failover
+        self.reading = reading
+        self.backup = backup
+        self.reason = reason
+        self.pullID = pullID
+        self.requestID = requestID
+        self.channels = channels
+        self.firstDeliveryAt = firstDeliveryAt
+        self.journal = journal
+    }
+}
+
+package enum SubstitutionOutcome: Sendable, Equatable {
+    case recorded(substitutionID: String)
+    /// This original has a substitution already.
+    case alreadyRecorded
+    /// Seam gave a backup that another original was given: recording it would tell two guests one PIN.
+    case backupBelongsToAnother
+    /// The operator cancelled the failover while the backup was being pulled.
+    case closedMeanwhile
+}
+
+extension Ledger {
+    /// Records the backup, the end of the failover and what has to be delivered, in one transaction.
+    package func recordSubstitution(
+        _ new: NewSubstitution, now: Timestamp
+    ) async throws(LedgerError) -> SubstitutionOutcome {
+        let substitutionID = random.identifier(prefix: "sub_")
+        let deliveries = new.channels.map { ($0, random.identifier(prefix: "dlv_")) }
+        return try await write { database in
+            let existing = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT original_access_code_id FROM substitutions
+                    WHERE original_access_code_id = ? OR backup_access_code_id = ?
+                    """, arguments: [new.failover.accessCodeID, new.backup.id])
+            if let pullID = new.pullID {
+                try database.execute(
+                    sql: """
+                        UPDATE pulls SET finished_at = ?, outcome = 'pulled', backup_access_code_id = ?, request_id = ?
+                        WHERE pull_id = ?
+                        """, arguments: [now.sql, new.backup.id, new.requestID, pullID])
+            }
+            if existing.contains(where: { $0["original_access_code_id"] as String == new.failover.accessCodeID }) {
+                try Self.close(new, now: now, in: database)
+                return .alreadyRecorded
+            }
+            guard existing.isEmpty else { return .backupBelongsToAnother }
+            let isActive =
+                try Bool.fetchOne(
+                    database,
+                    sql:
+                        "SELECT EXISTS (SELECT 1 FROM failovers WHERE failover_id = ? AND state IN ('pending', 'waiting'))",
+                    arguments: [new.failover.id]) ?? false
+            guard isActive else { return .closedMeanwhile }
+
+            try database.execute(
+                sql: """
+                    INSERT INTO substitutions (substitution_id, failover_id, original_access_code_id, device_id,
+                        backup_access_code_id, backup_code, backup_starts_at, backup_ends_at, state, recorded_at, updated_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'active', ?, ?)
+                    """,
+                arguments: [
+                    substitutionID, new.failover.id, new.failover.accessCodeID, new.backup.deviceID, new.backup.id,
+                    new.backup.pin?.digits, new.backup.startsAt?.sql, new.backup.endsAt?.sql, now.sql, now.sql,
+                ])
+            for (channel, deliveryID) in deliveries {
+                try database.execute(
+                    sql: """
+                        INSERT INTO deliveries (delivery_id, substitution_id, channel, kind, created_at, next_attempt_at)
+                        VALUES (?, ?, ?, 'created', ?, ?)
+                        """,
+                    arguments: [deliveryID, substitutionID, channel.rawValue, now.sql, new.firstDeliveryAt.sql])
+            }
+            try Self.close(new, now: now, in: database)
+            let entry = JournalEntry(
+                "substitution.recorded", accessCodeID: new.failover.accessCodeID, deviceID: new.backup.deviceID,
+                detail: [
+                    "substitution_id": .string(substitutionID), "backup_access_code_id": .string(new.backup.id),
+                    "reason": .string(new.reason.rawValue), "request_id": JSONValue(new.requestID),
+                    "deliveries": .array(deliveries.map { .string($0.1) }),
+                ])
+            try database.journal([entry], at: now)
+            return .recorded(substitutionID: substitutionID)
+        }
+    }
+
+    /// A pulled backup whose PIN Seam does not know yet: remembered as pulled, read again later.
+    package func recordPendingBackup(
+        pullID: String, backupID: String, requestID: String?, step: FailoverStep, of failover: Failover, now: Timestamp
+    ) async throws(LedgerError) {
+        try await write { database in
+            try database.execute(
+                sql: """
+                    UPDATE pulls SET finished_at = ?, outcome = 'pulled', backup_access_code_id = ?, request_id = ?
+                    WHERE pull_id = ?
+                    """, arguments: [now.sql, backupID, requestID, pullID])
+            try Self.record(step, of: failover, now: now, in: database)
+        }
+    }
+
+    /// Ends the substitutions whose backup has run out.
+    ///
+    /// - Returns: how many.
+    package func endSubstitutions(now: Timestamp) async throws(LedgerError) -> Int {
+        try await write { database in
+            let rows = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT substitution_id, original_access_code_id, device_id FROM substitutions
+                    WHERE state = 'active' AND backup_ends_at <= ?
+                    """, arguments: [now.sql])
+            for row in rows {
+                try database.execute(
+                    sql: "UPDATE substitutions SET state = 'ended', updated_at = ? WHERE substitution_id = ?",
+                    arguments: [now.sql, row["substitution_id"] as String])
+                try database.journal(
+                    [
+                        JournalEntry(
+                            "substitution.ended", accessCodeID: row["original_access_code_id"],
+                            deviceID: row["device_id"],
+                            detail: ["substitution_id": .string(row["substitution_id"])])
+                    ], at: now)
+            }
+            return rows.count
+        }
+    }
+
+    /// When the next active substitution runs out.
+    package func nextSubstitutionEnd() async throws(LedgerError) -> Timestamp? {
+        try await read { database in
+            try String.fetchOne(database, sql: "SELECT min(backup_ends_at) FROM substitutions WHERE state = 'active'")
+                .flatMap { Timestamp($0) }
+        }
+    }
+
+    private static func close(_ new: NewSubstitution, now: Timestamp, in database: Database) throws {
+        let step = FailoverStep(
+            state: .substituted, reason: new.reason.rawValue, reading: new.reading, lastRequestID: new.requestID,
+            journal: new.journal)
+        try record(step, of: new.failover, now: now, in: database)
+    }
+}
