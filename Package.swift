@@ -14,6 +14,8 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
 /// A room of the house: a folder under Sources/ with the rooms below it that it may import.
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
@@ -27,16 +29,48 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [S
 let package = Package(
     name: "sparekey",
     dependencies: [
-        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0")
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+
+        // Pure values.
         room("Time"),
         room("JSON"),
         room("Policy", ["Time"]),
+
+        // Each the only one that touches one outside thing.
+        room("Crypto", ["COpenSSL"]),
+        room("Signatures", ["Crypto"]),
+        room("HTTPClient", ["CCurl", "Time"]),
+        room("HTTPServer", ["CLinux"]),
         room("Ledger", ["JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
+        room("Settings", ["Signatures", "Time", .product(name: "Yams", package: "Yams")]),
+
+        room("Seam", ["HTTPClient", "JSON", "Policy", "Time"]),
+        room("Failover", ["JSON", "Ledger", "Policy", "Seam", "Time", logging]),
+        room("Delivery", ["CLinux", "HTTPClient", "JSON", "Ledger", "Policy", "Signatures", "Time", logging]),
+        room(
+            "Daemon",
+            [
+                "Crypto", "Delivery", "Failover", "HTTPClient", "HTTPServer", "JSON", "Ledger", "Policy", "Seam", "Settings",
+                "Signatures", "Time", logging, .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ]),
+
         tests("Time"),
         tests("JSON"),
-        tests("Policy"),
+        tests("Policy", ["Time"]),
+        tests("Crypto", ["COpenSSL"]),
+        tests("Signatures", ["Crypto"], exclude: ["Fixtures"]),
+        .target(name: "ScriptedServer", path: "Tests/ScriptedServer", swiftSettings: settings),
+        tests("HTTPClient", ["ScriptedServer", "Time"]),
+        tests("Seam", ["ScriptedServer", "HTTPClient", "JSON", "Policy", "Time"], exclude: ["Fixtures"]),
         tests("Ledger", [.product(name: "GRDB", package: "GRDB.swift")]),
     ]
 )

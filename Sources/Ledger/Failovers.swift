@@ -41,6 +41,13 @@ package struct Failover: Sendable, Equatable {
     }
 }
 
+/// What is worked on one after the other: the failovers of one lock, which draw from one pool. Lanes do not wait for each other.
+package enum Lane: Sendable, Hashable {
+    case device(String)
+    /// An event did not name its lock, and the code has not been read yet.
+    case accessCode(String)
+}
+
 /// The end of one look at a failover: what it becomes, and what was learned on the way.
 package struct FailoverStep: Sendable {
     package var state: FailoverState
@@ -73,28 +80,38 @@ extension Ledger {
         FROM failovers f
         """
 
-    /// Failovers to be looked at now, soonest stay first; those whose stay is not known yet come before all.
-    package func dueFailovers(now: Timestamp, limit: Int) async throws(LedgerError) -> [Failover] {
+    /// The lanes with something to be looked at now, the one with the soonest stay first.
+    package func dueLanes(now: Timestamp, limit: Int) async throws(LedgerError) -> [Lane] {
         try await read { database in
             try Row.fetchAll(
                 database,
-                sql: Self.columns + """
-                     WHERE f.state IN ('pending', 'waiting') AND f.next_attempt_at <= ?
-                    ORDER BY f.original_starts_at, f.opened_at LIMIT ?
+                sql: """
+                    SELECT device_id, CASE WHEN device_id IS NULL THEN access_code_id END AS access_code_id,
+                        min(coalesce(original_starts_at, '')) AS soonest
+                    FROM failovers WHERE state IN ('pending', 'waiting') AND next_attempt_at <= ?
+                    GROUP BY 1, 2 ORDER BY soonest, min(opened_at) LIMIT ?
                     """, arguments: [now.sql, limit]
-            ).map(Failover.init(row:))
+            ).compactMap { row in
+                if let deviceID = row["device_id"] as String? { return .device(deviceID) }
+                return (row["access_code_id"] as String?).map(Lane.accessCode)
+            }
         }
     }
 
-    /// What is pending or waiting on one lock, soonest stay first.
-    package func activeFailovers(deviceID: String) async throws(LedgerError) -> [Failover] {
-        try await read { database in
+    /// What is pending or waiting in one lane, soonest stay first; those whose stay is not known yet come before all.
+    package func activeFailovers(in lane: Lane, limit: Int) async throws(LedgerError) -> [Failover] {
+        let (column, value) =
+            switch lane {
+            case .device(let deviceID): ("f.device_id", deviceID)
+            case .accessCode(let accessCodeID): ("f.access_code_id", accessCodeID)
+            }
+        return try await read { database in
             try Row.fetchAll(
                 database,
                 sql: Self.columns + """
-                     WHERE f.state IN ('pending', 'waiting') AND f.device_id = ?
-                    ORDER BY f.original_starts_at, f.opened_at
-                    """, arguments: [deviceID]
+                     WHERE f.state IN ('pending', 'waiting') AND \(column) = ?
+                    ORDER BY f.original_starts_at, f.opened_at LIMIT ?
+                    """, arguments: [value, limit]
             ).map(Failover.init(row:))
         }
     }

@@ -57,6 +57,8 @@ package struct SettledEvents: Sendable, Equatable {
     package var duplicate = 0
     package var quarantined = 0
     package var openedFailovers = 0
+
+    package init() {}
 }
 
 extension Ledger {

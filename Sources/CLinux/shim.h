@@ -1,0 +1,66 @@
+#ifndef SPAREKEY_CLINUX_H
+#define SPAREKEY_CLINUX_H
+
+// What Linux has and Swift's Glibc module lacks. Every function returns -1 with errno set, as the call it wraps does.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// The event masks are enumerators or macros with suffixes, depending on the C library: plain numbers import everywhere.
+static const uint32_t sparekey_epollin = 0x001;
+static const uint32_t sparekey_epollout = 0x004;
+static const uint32_t sparekey_epollerr = 0x008;
+static const uint32_t sparekey_epollhup = 0x010;
+
+// `struct epoll_event` is packed on x86-64 and holds a union: a plain pair spares Swift both.
+typedef struct {
+    uint64_t key;
+    uint32_t events;
+} sparekey_epoll_event;
+
+static inline int sparekey_epoll_create(void) {
+    return epoll_create1(EPOLL_CLOEXEC);
+}
+
+static inline int sparekey_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t key) {
+    struct epoll_event event = {.events = events, .data = {.u64 = key}};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+static inline int sparekey_epoll_modify(int epoll, int descriptor, uint32_t events, uint64_t key) {
+    struct epoll_event event = {.events = events, .data = {.u64 = key}};
+    return epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event);
+}
+
+// Fetches at most 128 events without waiting; the caller's array must hold `capacity`.
+static inline int sparekey_epoll_poll(int epoll, sparekey_epoll_event *events, int capacity) {
+    struct epoll_event ready[128];
+    int count = epoll_wait(epoll, ready, capacity < 128 ? capacity : 128, 0);
+    for (int index = 0; index < count; index++) {
+        events[index].key = ready[index].data.u64;
+        events[index].events = ready[index].events;
+    }
+    return count;
+}
+
+// accept4 is declared only under _GNU_SOURCE, which a module cannot define for headers that another module owns.
+static inline int sparekey_accept(int listener, struct sockaddr_storage *address, socklen_t *length) {
+    return (int)syscall(SYS_accept4, listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+// pipe2 is declared only under _GNU_SOURCE. Both ends are closed at an exec, or another child would keep this one's input open.
+static inline int sparekey_pipe(int *ends) {
+    return (int)syscall(SYS_pipe2, ends, O_CLOEXEC);
+}
+
+// A descriptor that becomes readable when the process ends, so that waiting for a child can have a deadline.
+static inline int sparekey_pidfd_open(int process) {
+    return (int)syscall(SYS_pidfd_open, process, 0);
+}
+
+#endif

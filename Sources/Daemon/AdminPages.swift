@@ -1,0 +1,134 @@
+internal import Crypto
+internal import Delivery
+internal import HTTPServer
+internal import JSON
+internal import Ledger
+internal import Policy
+internal import Time
+
+/// The admin listener: health, metrics, the status page, and the API for whoever claims and acknowledges deliveries.
+final class AdminPages: Sendable {
+    private let ledger: Ledger
+    private let clock: any WallClock
+    private let metrics: Metrics
+    private let health: Health
+    private let token: [UInt8]?
+    private let claimLease: Duration
+
+    init(
+        ledger: Ledger, clock: any WallClock, metrics: Metrics, health: Health, token: String?, claimLease: Duration
+    ) {
+        self.ledger = ledger
+        self.clock = clock
+        self.metrics = metrics
+        self.health = health
+        self.token = token.map { Array($0.utf8) }
+        self.claimLease = claimLease
+    }
+
+    func handle(_ request: Request, _ responder: Responder) {
+        // The ledger is asked on its own queues; the server's queue goes on meanwhile.
+        Task {
+            do {
+                responder.respond(try await answer(request))
+            } catch {
+                responder.respond(.json(503, ["error": "database", "detail": .string("\(error)")]))
+            }
+        }
+    }
+
+    private func answer(_ request: Request) async throws -> Response {
+        let path = String(decoding: request.path, as: UTF8.self)
+        switch (request.method, path) {
+        case (.get, "/healthz"), (.head, "/healthz"): return .text(200, "ok\n")
+        case (.get, "/readyz"), (.head, "/readyz"): return await readiness()
+        case (.get, "/metrics"): return try await metricsText()
+        case (.get, "/"): return try await statusPage()
+        default: break
+        }
+        guard path.hasPrefix("/api/") else { return .json(404, ["error": "not_found"]) }
+        guard isAuthorized(request) else {
+            return Response(401, headers: [("WWW-Authenticate", "Bearer"), ("Cache-Control", "no-store")])
+        }
+        return try await api(request.method, path)
+    }
+
+    private func api(_ method: Request.Method, _ path: String) async throws -> Response {
+        let claim = "/api/deliveries/claim"
+        switch (method, path) {
+        case (.get, "/api/substitutions"): return .json(200, .array(try await ledger.substitutionLog(limit: 1000)))
+        case (.get, "/api/deliveries"): return .json(200, .array(try await ledger.deliveryLog(limit: 1000)))
+        case (.post, claim):
+            guard let delivery = try await ledger.claimManualDelivery(now: clock.now(), lease: claimLease) else {
+                return Response(204)
+            }
+            return .json(200, DeliveryMessage(delivery).json)
+        default: break
+        }
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard method == .post, parts.count == 5, parts[2] == "deliveries", parts[4] == "ack" else {
+            return .json(404, ["error": "not_found"])
+        }
+        let acknowledged = try await ledger.acknowledgeDelivery(String(parts[3]), now: clock.now())
+        return acknowledged ? Response(204) : .json(404, ["error": "delivery_not_found"])
+    }
+
+    /// Without a token the API answers nobody.
+    private func isAuthorized(_ request: Request) -> Bool {
+        let prefix = Array("Bearer ".utf8)
+        let values = request.headers.values("authorization")
+        guard let token, values.count == 1, values[0].starts(with: prefix) else { return false }
+        let presented = Array(values[0].dropFirst(prefix.count))
+        return constantTimeEquals(presented.span, token.span)
+    }
+
+    private func readiness() async -> Response {
+        if health.commitsFail {
+            // Only a commit shows that commits succeed again, and no webhook may come to make one.
+            do {
+                try await ledger.setWatermark("readiness", to: clock.now())
+                health.noteCommit(failure: nil)
+            } catch {
+                health.noteCommit(failure: error)
+            }
+        }
+        let report = health.report()
+        return .json(report.isReady ? 200 : 503, report.json)
+    }
+
+    private func metricsText() async throws -> Response {
+        let counts = try await ledger.failoverCounts()
+        for state in counts {
+            metrics.set(
+                "sparekey_failovers", to: Double(state.value), [("state", state.key.rawValue)],
+                help: "Failovers by state.")
+        }
+        return Response(
+            200, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],
+            body: Array(metrics.text().utf8))
+    }
+
+    private func statusPage() async throws -> Response {
+        let counts = try await ledger.failoverCounts()
+        let substitutions = try await ledger.substitutionLog(limit: 50)
+        let page = StatusPage(
+            now: clock.now(), counts: counts, substitutions: substitutions, report: health.report().json)
+        return Response(
+            200,
+            headers: [
+                ("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"),
+                ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
+            ], body: Array(page.html.utf8))
+    }
+}
+
+extension Response {
+    static func json(_ status: Int, _ value: JSONValue) -> Response {
+        Response(
+            status, headers: [("Content-Type", "application/json"), ("Cache-Control", "no-store")], body: value.bytes)
+    }
+
+    static func text(_ status: Int, _ text: String) -> Response {
+        Response(status, headers: [("Content-Type", "text/plain; charset=utf-8")], body: Array(text.utf8))
+    }
+}

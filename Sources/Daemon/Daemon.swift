@@ -1,0 +1,235 @@
+internal import HTTPServer
+internal import Ledger
+package import Logging
+internal import Policy
+internal import Seam
+internal import ServiceLifecycle
+package import Settings
+internal import Signatures
+internal import Synchronization
+package import Time
+internal import UnixSignals
+
+/// The daemon: the public listener with its intake, the admin listener, and the workers, wired together and started here.
+package final class Daemon: Sendable {
+    private let settings: Mutex<Settings>
+    private let reload: @Sendable () throws -> Settings
+    private let environment: [String: String]
+    private let surroundings: Workers.Surroundings
+    private let intake: Intake
+    private let publicServer: Server
+    private let adminServer: Server
+    private let manager: ServiceManager
+    private let log: Logger
+
+    /// Opens the database and makes everything ready; nothing is listened on yet.
+    ///
+    /// - Parameters:
+    ///   - settings: complete, with secrets.
+    ///   - reload: reads the configuration anew, at SIGHUP.
+    package init(
+        settings: Settings, environment: [String: String], log: Logger, clock: any WallClock = SystemWallClock(),
+        random: RandomSource = RandomSource(), reload: @escaping @Sendable () throws -> Settings
+    ) throws {
+        let rules = try Self.rules(of: settings)
+        let ledger = try Ledger(path: settings.database.path, random: random)
+        let metrics = Metrics()
+        let surroundings = Workers.Surroundings(
+            ledger: ledger, clock: clock, random: random, metrics: metrics, health: Health(), log: log,
+            inboxChanged: Wakeup(),
+            intakeRefused: Wakeup(), failoversChanged: Wakeup(), deliveriesChanged: Wakeup())
+        let intake = Intake(
+            rules: rules, ledger: ledger, clock: clock, metrics: metrics, health: surroundings.health, log: log,
+            inboxChanged: surroundings.inboxChanged, refused: surroundings.intakeRefused)
+        let pages = AdminPages(
+            ledger: ledger, clock: clock, metrics: metrics, health: surroundings.health,
+            token: settings.admin.token?.reveal, claimLease: settings.delivery.claimLease)
+        self.settings = Mutex(settings)
+        self.reload = reload
+        self.environment = environment
+        self.surroundings = surroundings
+        self.intake = intake
+        self.log = log
+        manager = ServiceManager(environment: environment)
+        publicServer = Server(
+            host: settings.listen.host, port: settings.listen.port, limits: settings.listen.limits,
+            observer: { metrics.count($0, listener: "public", log: log) }, admission: { intake.admit($0) },
+            handler: { intake.handle($0, $1) })
+        adminServer = Server(
+            host: settings.admin.host, port: settings.admin.port, limits: .admin,
+            observer: { metrics.count($0, listener: "admin", log: log) }, handler: { pages.handle($0, $1) })
+        // A configuration whose key or URL cannot be used must stop the start, not a worker later.
+        _ = try Workers(settings: settings, surroundings: surroundings)
+    }
+
+    /// Where Seam's webhooks are taken; known once the daemon is ready.
+    package var webhookURL: String {
+        let listen = settings.withLock { $0.listen }
+        return "http://\(listen.host == "0.0.0.0" ? "127.0.0.1" : listen.host):\(publicServer.port)\(listen.path)"
+    }
+
+    package var adminURL: String {
+        "http://\(settings.withLock { $0.admin.host }):\(adminServer.port)"
+    }
+
+    /// Runs until SIGTERM or SIGINT, then answers what was read, stops the workers and closes the database.
+    ///
+    /// - Parameter ready: called once webhooks are taken.
+    package func run(ready: @escaping @Sendable () async -> Void = {}) async throws {
+        defer { surroundings.ledger.close() }
+        try adminServer.start()
+        try publicServer.start()
+        // Stopped in the reverse order: the listener first, so that what it has read is still committed and answered.
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    ServiceGroupConfiguration.ServiceConfiguration(service: WorkerService(daemon: self)),
+                    ServiceGroupConfiguration.ServiceConfiguration(
+                        service: ListenerService(daemon: self, ready: ready)),
+                ], gracefulShutdownSignals: [.sigterm, .sigint], logger: log.quiet))
+        try await group.run()
+    }
+
+    // MARK: Reload
+
+    private static func rules(of settings: Settings) throws -> Intake.Rules {
+        let secrets = try settings.webhook.secrets.map { try SigningSecret($0.reveal) }
+        return Intake.Rules(
+            path: Array(settings.listen.path.utf8),
+            verifier: try SignatureVerifier(secrets: secrets, tolerance: settings.webhook.tolerance))
+    }
+
+    /// Applies a new configuration as a whole, or refuses it as a whole and keeps the old one.
+    ///
+    /// - Returns: the new workers; nil when the configuration was refused.
+    fileprivate func applyReload() -> Workers? {
+        do {
+            let new = try reload()
+            let rules = try Self.rules(of: new)
+            let workers = try Workers(settings: new, surroundings: surroundings)
+            let old = settings.withLock { settings in
+                defer { settings = new }
+                return settings
+            }
+            intake.replaceRules(rules)
+            let changed = new.differences(from: old)
+            log.notice("The configuration was loaded anew", metadata: ["changed": "\(changed.joined(separator: " "))"])
+            for key in changed where Settings.restartOnlyKeys.contains(key) {
+                log.warning("A changed key takes effect at the next start only", metadata: ["key": "\(key)"])
+            }
+            surroundings.metrics.set(
+                "sparekey_reload_success", to: 1, help: "Whether the last reload was applied: 1 or 0.")
+            return workers
+        } catch {
+            log.error("The new configuration was refused, the old one stays", metadata: ["error": "\(error)"])
+            surroundings.metrics.set(
+                "sparekey_reload_success", to: 0, help: "Whether the last reload was applied: 1 or 0.")
+            return nil
+        }
+    }
+
+    // MARK: Services
+
+    private struct WorkerService: Service {
+        let daemon: Daemon
+
+        func run() async throws {
+            let first = try Workers(settings: daemon.settings.withLock { $0 }, surroundings: daemon.surroundings)
+            await cancelWhenGracefulShutdown {
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask { await first.run() }
+                    for await _ in await UnixSignalsSequence(trapping: .sighup) {
+                        guard let workers = daemon.applyReload() else { continue }
+                        group.cancelAll()
+                        await group.waitForAll()
+                        group.addTask { await workers.run() }
+                    }
+                    group.cancelAll()
+                }
+            }
+        }
+    }
+
+    private struct ListenerService: Service {
+        let daemon: Daemon
+        let ready: @Sendable () async -> Void
+
+        func run() async throws {
+            let (webhooks, admin) = (daemon.webhookURL, daemon.adminURL)
+            daemon.log.notice("Ready", metadata: ["webhooks": "\(webhooks)", "admin": "\(admin)"])
+            daemon.manager.notifyReady(status: "Taking webhooks at \(webhooks)")
+            await ready()
+            try? await gracefulShutdown()
+            daemon.log.notice("Stopping: answering what was read")
+            daemon.manager.notifyStopping()
+            daemon.surroundings.health.noteShutdown()
+            await daemon.publicServer.shutdown(deadline: .seconds(5))
+            await daemon.intake.drain()
+            await daemon.adminServer.shutdown(deadline: .seconds(1))
+        }
+    }
+}
+
+extension Settings.Delivery {
+    var channels: [DeliveryChannel] {
+        var channels: [DeliveryChannel] = []
+        if webhook.url != nil { channels.append(.webhook) }
+        if command != nil { channels.append(.command) }
+        if manual { channels.append(.manual) }
+        return channels
+    }
+}
+
+extension Settings.Listen {
+    var limits: Limits {
+        var limits = Limits()
+        limits.maxConnections = maxConnections
+        limits.maxBodyBytes = maxBodyBytes
+        limits.headerTimeout = headerTimeout
+        limits.idleTimeout = idleTimeout
+        return limits
+    }
+}
+
+extension Limits {
+    /// The admin listener serves a few people and one scraper.
+    static var admin: Limits {
+        var limits = Limits()
+        limits.maxConnections = 64
+        limits.maxBodyBytes = 65_536
+        limits.responseTimeout = .seconds(10)
+        return limits
+    }
+}
+
+extension Logger {
+    /// The service group's own lines are of no use to an operator below warnings.
+    fileprivate var quiet: Logger {
+        var logger = self
+        logger.logLevel = max(logLevel, .warning)
+        return logger
+    }
+}
+
+extension Metrics {
+    func count(_ event: ServerEvent, listener: String, log: Logger) {
+        switch event {
+        case .refused(let status, let reason):
+            add(
+                to: "sparekey_http_refused_total",
+                [("listener", listener), ("status", "\(status)"), ("reason", reason)],
+                help: "Requests and connections that the HTTP server refused.")
+        case .connectionOpened:
+            add(to: "sparekey_http_connections_total", [("listener", listener)], help: "Connections accepted.")
+        case .acceptPaused(let code):
+            log.error(
+                "No connection can be accepted: out of descriptors or memory",
+                metadata: ["listener": "\(listener)", "errno": "\(code)"])
+        case .acceptResumed:
+            log.notice("Connections are accepted again", metadata: ["listener": "\(listener)"])
+        case .responseTimedOut:
+            countIntake("503", "response_timeout")
+        default: break
+        }
+    }
+}

@@ -1,0 +1,179 @@
+internal import HTTPServer
+internal import Ledger
+internal import Logging
+internal import Signatures
+internal import Synchronization
+internal import Time
+
+/// Takes Seam's webhooks: verifies the signature over the raw bytes, appends the message to the inbox, and answers 204 once it is
+/// committed and synced. Nothing of the body is parsed before the answer.
+///
+/// Runs on the server's queue, so nothing here blocks; the commit runs on the inbox writer's.
+final class Intake: Sendable {
+    /// What a reload replaces.
+    struct Rules: Sendable {
+        var path: [UInt8]
+        var verifier: SignatureVerifier
+    }
+
+    /// What is needed to answer one message once it is committed.
+    struct Ticket: Sendable {
+        var responder: Responder
+        var arrivedAt: ContinuousClock.Instant
+    }
+
+    private let rules: Mutex<Rules>
+    private let clock: any WallClock
+    private let metrics: Metrics
+    private let health: Health
+    private let log: Logger
+    private let inboxChanged: Wakeup
+    private let refused: Wakeup
+    private let writer: InboxWriter<Ticket>
+    private let lastRefusal = Mutex<String?>(nil)
+
+    init(
+        rules: Rules, ledger: Ledger, clock: any WallClock, metrics: Metrics, health: Health, log: Logger,
+        inboxChanged: Wakeup,
+        refused: Wakeup
+    ) {
+        self.rules = Mutex(rules)
+        self.clock = clock
+        self.metrics = metrics
+        self.health = health
+        self.log = log
+        self.inboxChanged = inboxChanged
+        self.refused = refused
+        let settlement = Settlement(
+            metrics: metrics, health: health, log: log, inboxChanged: inboxChanged, refused: refused)
+        writer = InboxWriter(ledger: ledger) { settlement.answer($0) }
+    }
+
+    func replaceRules(_ new: Rules) {
+        rules.withLock { $0 = new }
+    }
+
+    /// Refuses what is no webhook before its body is read: another path, another method, an encoded body.
+    func admit(_ head: RequestHead) -> Response? {
+        guard head.path == rules.withLock({ $0.path }) else { return refusal(404, "not_found") }
+        guard head.method == .post else { return refusal(405, "method", headers: [("Allow", "POST")]) }
+        // RFC 9110 8.4: the signature is over what was sent, and the sender encodes nothing.
+        let isEncoded = head.headers.values("content-encoding").contains { !isIdentity($0) }
+        return isEncoded ? refusal(415, "content_encoding") : nil
+    }
+
+    func handle(_ request: Request, _ responder: Responder) {
+        let arrivedAt = ContinuousClock.now
+        let now = clock.now()
+        var headers = SignatureHeaders()
+        for (name, value) in request.headers { headers.add(name: name, value: value) }
+        let verifier = rules.withLock { $0.verifier }
+        let message: VerifiedMessage
+        do {
+            message = try verifier.verify(headers: headers, body: request.body.span, now: now.secondsSinceEpoch)
+        } catch {
+            responder.respond(refuse(error, peer: request.peer))
+            return
+        }
+        metrics.set(
+            "sparekey_clock_skew_seconds", to: Double(message.clockSkewSeconds),
+            help: "This clock's time less the last authentic webhook's.")
+        let accepted = writer.submit(
+            InboxMessage(svixID: message.idText, source: .webhook, receivedAt: now, body: request.body),
+            ticket: Ticket(responder: responder, arrivedAt: arrivedAt))
+        if !accepted {
+            count("503", "queue_full")
+            refused.signal()
+            responder.respond(.tryAgain)
+        }
+    }
+
+    /// Returns once everything accepted is answered.
+    func drain() async {
+        await writer.drain()
+    }
+
+    /// The caller is told nothing but 401; the log and the metric are told why.
+    private func refuse(_ failure: VerificationFailure, peer: String) -> Response {
+        let reason = failure.reason.rawValue
+        if failure.reason == .cryptographyFailed {
+            count("503", reason)
+            log.error("A signature could not be checked", metadata: ["error": "\(failure)", "peer": "\(peer)"])
+            return .tryAgain
+        }
+        // One line for each new kind of failure: a wrong secret fails every webhook, and a scanner sends thousands.
+        let isNew = lastRefusal.withLock { last in
+            defer { last = reason }
+            return last != reason
+        }
+        log.log(
+            level: isNew ? .warning : .debug, "A request to the webhook path was refused",
+            metadata: ["reason": "\(reason)", "detail": "\(failure)", "peer": "\(peer)"])
+        return refusal(401, reason)
+    }
+
+    private func refusal(_ status: Int, _ reason: String, headers: [(String, String)] = []) -> Response {
+        count("\(status)", reason)
+        return Response(status, headers: headers)
+    }
+
+    private func count(_ result: String, _ reason: String) {
+        metrics.countIntake(result, reason)
+    }
+
+    private func isIdentity(_ value: ArraySlice<UInt8>) -> Bool {
+        let identity = Array("identity".utf8)
+        return value.count == identity.count && zip(value, identity).allSatisfy { $0 | 0x20 == $1 }
+    }
+}
+
+/// Answers all messages of one commit.
+private struct Settlement: Sendable {
+    let metrics: Metrics
+    let health: Health
+    let log: Logger
+    let inboxChanged: Wakeup
+    let refused: Wakeup
+
+    func answer(_ outcomes: [(ticket: Intake.Ticket, outcome: AppendOutcome)]) {
+        let now = ContinuousClock.now
+        for (ticket, outcome) in outcomes {
+            ticket.responder.respond(outcome.isCommitted ? Response(204) : .tryAgain)
+            metrics.observeAcknowledgement(seconds: (now - ticket.arrivedAt).inSeconds)
+            switch outcome {
+            case .stored: metrics.countIntake("204", "stored")
+            case .repeated: metrics.countIntake("204", "repeated")
+            case .failed(let error): metrics.countIntake("503", error.code.rawValue)
+            }
+        }
+        let failure: LedgerError? =
+            switch outcomes.first?.outcome {
+            case .failed(let error): error
+            default: nil
+            }
+        if let failure {
+            if !health.commitsFail {
+                log.critical(
+                    "Webhooks cannot be committed; Seam is told to try again", metadata: ["error": "\(failure)"])
+            }
+            refused.signal()
+        } else if health.commitsFail {
+            log.notice("Webhooks are committed again")
+        }
+        health.noteCommit(failure: failure)
+        inboxChanged.signal()
+    }
+}
+
+extension Response {
+    /// The sender's next attempts are after 5 s, 5 min and 30 min, so it is asked for the soonest.
+    static let tryAgain = Response(503, headers: [("Retry-After", "5")])
+}
+
+extension Metrics {
+    func countIntake(_ result: String, _ reason: String) {
+        add(
+            to: "sparekey_intake_requests_total", [("result", result), ("reason", reason)],
+            help: "Requests to the public listener by answer and reason.")
+    }
+}

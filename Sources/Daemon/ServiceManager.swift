@@ -1,0 +1,52 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// Tells systemd how the daemon is: one datagram to `$NOTIFY_SOCKET`. Does nothing where that is not set.
+/// https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
+struct ServiceManager: Sendable {
+    private let socketPath: String?
+
+    init(environment: [String: String]) {
+        socketPath = environment["NOTIFY_SOCKET"]
+    }
+
+    func notifyReady(status: String) {
+        send("READY=1\nSTATUS=\(status)")
+    }
+
+    func notifyStopping() {
+        send("STOPPING=1\nSTATUS=Answering what was read, then stopping")
+    }
+
+    func notifyStatus(_ status: String) {
+        send("STATUS=\(status)")
+    }
+
+    private func send(_ text: String) {
+        guard let socketPath else { return }
+        var path = Array(socketPath.utf8)
+        var address = sockaddr_un()
+        let capacity = MemoryLayout.size(ofValue: address.sun_path)
+        guard let first = path.first, first == UInt8(ascii: "/") || first == UInt8(ascii: "@"), path.count < capacity
+        else {
+            return
+        }
+        // A leading @ names a socket of the abstract namespace, whose first byte is NUL.
+        if first == UInt8(ascii: "@") { path[0] = 0 }
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
+        let length = socklen_t(MemoryLayout<sa_family_t>.size + path.count)
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { socketAddress in
+                _ = sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), socketAddress, length)
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+package import Ledger
+package import Time
+
+/// What an operator may set about the engine; the defaults are those of the configuration.
+package struct FailoverSettings: Sendable, Equatable {
+    /// Events that open a failover.
+    package var triggerEvents: Set<String>
+    /// A code whose stay starts later than this from now waits; nil pulls at once.
+    package var leadTime: Duration?
+    package var retry: Backoff
+    /// How many locks are worked on at the same time.
+    package var maximumLanes: Int
+    /// The ways in which a guest is told of a new code.
+    package var channels: [DeliveryChannel]
+    /// A guest is told at most this long before the stay starts; nil tells at once.
+    package var deliverNotBefore: Duration?
+
+    package init(
+        triggerEvents: Set<String> = ["access_code.failed_to_set_on_device", "access_code.failed_to_issue"],
+        leadTime: Duration? = nil, retry: Backoff = Backoff(initial: .seconds(2), maximum: .seconds(300)),
+        maximumLanes: Int = 8, channels: [DeliveryChannel] = [.manual], deliverNotBefore: Duration? = nil
+    ) {
+        self.triggerEvents = triggerEvents
+        self.leadTime = leadTime
+        self.retry = retry
+        self.maximumLanes = maximumLanes
+        self.channels = channels
+        self.deliverNotBefore = deliverNotBefore
+    }
+}

@@ -1,0 +1,340 @@
+internal import JSON
+internal import Ledger
+internal import Logging
+internal import Policy
+internal import Seam
+internal import Time
+
+/// One pass over the failovers of one lock. All that are due are read first; those that need a code then draw from the pool in the
+/// order in which their stays start.
+struct LaneRun {
+    /// A reading older than this is made again before a pull.
+    private static let readingLifetime = Duration.seconds(5)
+    /// How many failovers one pass takes; the next pass takes the rest.
+    private static let passLimit = 200
+    /// A failover whose stay was never learned ends after this.
+    private static let unknownStay = Duration.seconds(30 * 86_400)
+
+    private struct Candidate {
+        var failover: Failover
+        var code: AccessCode
+        var readAt: Timestamp
+    }
+
+    let engine: FailoverEngine
+    let lane: Lane
+    private var device: Device?
+    private var deviceIsRead = false
+    private var lastPullAt: Timestamp?
+
+    init(engine: FailoverEngine, lane: Lane) {
+        self.engine = engine
+        self.lane = lane
+    }
+
+    private var now: Timestamp { engine.clock.now() }
+
+    mutating func work() async throws(LedgerError) {
+        let active = try await engine.ledger.activeFailovers(in: lane, limit: Self.passLimit)
+        var candidates: [Candidate] = []
+        for failover in active where isDue(failover) {
+            if let candidate = try await look(at: failover) { candidates.append(candidate) }
+        }
+        // What waits for this pool with a sooner stay goes first, although its own next look is not due yet.
+        if let latest = candidates.map({ order($0.failover, $0.code) }).max() {
+            for failover in active where !isDue(failover) && failover.reason == WaitReason.poolEmpty.rawValue {
+                guard order(failover, nil) < latest else { continue }
+                if let candidate = try await look(at: failover) { candidates.append(candidate) }
+            }
+        }
+        for candidate in candidates.sorted(by: { order($0.failover, $0.code) < order($1.failover, $1.code) }) {
+            try await draw(candidate)
+        }
+    }
+
+    private func isDue(_ failover: Failover) -> Bool {
+        failover.nextAttemptAt.map { $0 <= now } ?? true
+    }
+
+    /// The stay's start, then the age of the failover; a stay without a start is under way.
+    private func order(_ failover: Failover, _ code: AccessCode?) -> DrawOrder {
+        DrawOrder(
+            startsAt: code?.startsAt ?? failover.originalStartsAt ?? Timestamp(secondsSinceEpoch: 0),
+            openedAt: failover.openedAt, id: failover.id)
+    }
+
+    /// Reads the code and settles the failover, unless what it needs is a pull.
+    private mutating func look(at failover: Failover) async throws(LedgerError) -> Candidate? {
+        let calls = CallRecorder()
+        let code: AccessCode?
+        do {
+            code = try await engine.seam.observing(calls.add).accessCode(id: failover.accessCodeID)
+        } catch {
+            // A daemon that stops says nothing about Seam.
+            if Task.isCancelled { return nil }
+            guard case .notFound = error.failure else {
+                try await settle(failover, after: error, reading: nil, calls: calls)
+                return nil
+            }
+            code = nil
+        }
+        if let code, lane != .device(code.deviceID) {
+            // Its event did not name its lock: it draws in that lock's lane, not beside it.
+            try await engine.ledger.record(
+                FailoverStep(
+                    state: .pending, reason: "", nextAttemptAt: now, reading: code, journal: calls.entries(of: failover)
+                ),
+                of: failover, now: now)
+            return nil
+        }
+        if let code { await readDevice(code.deviceID, calls: calls) }
+        let decision = decide(
+            Situation(
+                code: code, device: device, now: now, leadTime: engine.settings.leadTime,
+                hasWaited: failover.state == .waiting))
+        switch decision {
+        case .pull:
+            guard let code else { return nil }
+            try await journal(calls, of: failover)
+            return Candidate(failover: failover, code: code, readAt: now)
+        case .adopt(let backupID):
+            guard let code else { return nil }
+            try await adopt(backupID, for: failover, reading: code, calls: calls)
+        case .notNeeded, .ineligible, .expired, .wait:
+            try await settle(failover, decision, reading: code, calls: calls)
+        }
+        return nil
+    }
+
+    /// Pulls a backup for a failover that needs one, from a reading made after the last pull on this lock.
+    private mutating func draw(_ candidate: Candidate) async throws(LedgerError) {
+        var candidate = candidate
+        let isStale =
+            lastPullAt.map { candidate.readAt <= $0 } ?? false
+            || now.duration(since: candidate.readAt) > Self.readingLifetime
+        if isStale {
+            guard let fresh = try await look(at: candidate.failover) else { return }
+            candidate = fresh
+        }
+        let failover = candidate.failover
+        guard
+            let pullID = try await engine.ledger.intendPull(
+                of: failover, reading: candidate.code,
+                journal: [
+                    JournalEntry(
+                        "decision", accessCodeID: failover.accessCodeID, deviceID: candidate.code.deviceID,
+                        detail: ["decision": "pull", "error": JSONValue(candidate.code.blockingError?.code)])
+                ], now: now)
+        else { return }
+        lastPullAt = now
+        let calls = CallRecorder()
+        do {
+            let backup = try await engine.seam.observing(calls.add).pullBackup(originalID: failover.accessCodeID)
+            try await take(
+                backup, for: failover, reading: candidate.code, reason: .pulled, pullID: pullID, calls: calls)
+        } catch let error as SeamError {
+            // The intent stays open: at the next start the code is read again, and a backup that was pulled is found.
+            if Task.isCancelled { return }
+            try await settlePull(pullID, of: candidate.failover, reading: candidate.code, after: error, calls: calls)
+        } catch let error as LedgerError {
+            throw error
+        } catch {
+            throw LedgerError(.database, reason: "unexpected \(type(of: error))", hint: "Run `sparekey check`.")
+        }
+    }
+
+    private mutating func settlePull(
+        _ pullID: String, of failover: Failover, reading: AccessCode, after error: SeamError, calls: CallRecorder
+    ) async throws(LedgerError) {
+        var reading: AccessCode? = reading
+        var decision = decide(after: error.failure, endsAt: reading?.endsAt, now: now)
+        if case .notFound = error.failure {
+            // The code may have gone between the reading and the pull: only a fresh reading tells.
+            do {
+                reading = try await engine.seam.observing(calls.add).accessCode(id: failover.accessCodeID)
+                let anew = decide(
+                    Situation(
+                        code: reading, device: device, now: now, leadTime: engine.settings.leadTime,
+                        hasWaited: failover.state == .waiting))
+                switch anew {
+                case .pull, .adopt: break
+                default: decision = anew
+                }
+            } catch {
+                if case .notFound = error.failure { decision = .notNeeded(.codeDeleted) }
+            }
+        }
+        let isKnownToHaveFailed =
+            if case .unavailable = error.failure { false } else { true }
+        let step = step(failover, decision, reading: reading, errorType: error.failure.errorType, calls: calls)
+        try await engine.ledger.recordFailedPull(
+            pullID, isKnownToHaveFailed: isKnownToHaveFailed, step: step, of: failover, now: now)
+        report(failover, step, decision)
+    }
+
+    /// Fetches a backup that was pulled before and takes it.
+    private func adopt(
+        _ backupID: String, for failover: Failover, reading: AccessCode, calls: CallRecorder
+    ) async throws(LedgerError) {
+        let backup: AccessCode
+        do {
+            backup = try await engine.seam.observing(calls.add).accessCode(id: backupID)
+        } catch {
+            if !Task.isCancelled { try await settle(failover, after: error, reading: reading, calls: calls) }
+            return
+        }
+        let reason: SubstitutionReason = failover.mayHavePulled ? .pulled : .adopted
+        try await take(backup, for: failover, reading: reading, reason: reason, pullID: nil, calls: calls)
+    }
+
+    /// Records the substitution, or waits for its PIN.
+    private func take(
+        _ backup: AccessCode, for failover: Failover, reading: AccessCode, reason: SubstitutionReason, pullID: String?,
+        calls: CallRecorder
+    ) async throws(LedgerError) {
+        guard backup.pin != nil else {
+            let decision = Decision.wait(.codePending, until: nil)
+            guard let pullID else { return try await settle(failover, decision, reading: reading, calls: calls) }
+            let step = step(failover, decision, reading: reading, errorType: nil, calls: calls)
+            try await engine.ledger.recordPendingBackup(
+                pullID: pullID, backupID: backup.id, requestID: calls.lastRequestID, step: step, of: failover, now: now)
+            report(failover, step, decision)
+            return
+        }
+        let tellAt: Timestamp
+        if let notBefore = engine.settings.deliverNotBefore, let startsAt = reading.startsAt {
+            tellAt = max(now, startsAt - notBefore)
+        } else {
+            tellAt = now
+        }
+        let outcome = try await engine.ledger.recordSubstitution(
+            NewSubstitution(
+                failover: failover, reading: reading, backup: backup, reason: reason, pullID: pullID,
+                requestID: calls.lastRequestID, channels: engine.settings.channels, firstDeliveryAt: tellAt,
+                journal: calls.entries(of: failover)), now: now)
+        switch outcome {
+        case .recorded(let substitutionID):
+            engine.observe(.substituted, reason.rawValue)
+            engine.log.notice(
+                "A backup code replaces an access code that failed",
+                metadata: [
+                    "access_code_id": "\(failover.accessCodeID)", "device_id": "\(backup.deviceID)",
+                    "backup_access_code_id": "\(backup.id)", "substitution_id": "\(substitutionID)",
+                    "reason": "\(reason.rawValue)",
+                    "request_id": "\(calls.lastRequestID ?? "-")",
+                ])
+        case .alreadyRecorded:
+            break
+        case .closedMeanwhile:
+            engine.log.warning(
+                "A backup was pulled for a failover that was closed meanwhile; it is not told to the guest",
+                metadata: ["access_code_id": "\(failover.accessCodeID)", "backup_access_code_id": "\(backup.id)"])
+        case .backupBelongsToAnother:
+            try await settle(
+                failover, .wait(.refused, until: nil), reading: reading, errorType: "backup_of_another_original",
+                calls: calls)
+        }
+    }
+
+    /// Reads the lock once a pass. That it cannot be read never blocks a pull.
+    private mutating func readDevice(_ deviceID: String, calls: CallRecorder) async {
+        guard !deviceIsRead else { return }
+        deviceIsRead = true
+        do {
+            let read = try await engine.seam.observing(calls.add).device(id: deviceID)
+            device = read
+            try await engine.ledger.keep(read, now: now)
+        } catch {
+            engine.log.debug("The lock could not be read", metadata: ["device_id": "\(deviceID)", "error": "\(error)"])
+        }
+    }
+
+    private func settle(
+        _ failover: Failover, after error: SeamError, reading: AccessCode?, calls: CallRecorder
+    ) async throws(LedgerError) {
+        let endsAt = reading?.endsAt ?? failover.originalEndsAt ?? failover.openedAt + Self.unknownStay
+        try await settle(
+            failover, decide(after: error.failure, endsAt: endsAt, now: now), reading: reading,
+            errorType: error.failure.errorType, calls: calls)
+    }
+
+    private func settle(
+        _ failover: Failover, _ decision: Decision, reading: AccessCode?, errorType: String? = nil, calls: CallRecorder
+    ) async throws(LedgerError) {
+        let step = step(failover, decision, reading: reading, errorType: errorType, calls: calls)
+        try await engine.ledger.record(step, of: failover, now: now)
+        report(failover, step, decision)
+    }
+
+    private func journal(_ calls: CallRecorder, of failover: Failover) async throws(LedgerError) {
+        try await engine.ledger.journal(calls.entries(of: failover), at: now)
+    }
+
+    private func step(
+        _ failover: Failover, _ decision: Decision, reading: AccessCode?, errorType: String?, calls: CallRecorder
+    ) -> FailoverStep {
+        var journal = calls.entries(of: failover)
+        if needsNewAlert(failover, decision) {
+            journal.append(
+                JournalEntry(
+                    "alert", accessCodeID: failover.accessCodeID, deviceID: reading?.deviceID ?? failover.deviceID,
+                    detail: ["reason": .string(decision.outcome(of: failover).reason)]))
+        }
+        let outcome = decision.outcome(of: failover)
+        var next: Timestamp?
+        if case .wait(let reason, let until) = decision {
+            // Backoff counts from the first look that waited for this; the stay's end is looked at when it comes.
+            let attempt = failover.reason == reason.rawValue ? failover.attempts + 1 : 1
+            next = until ?? now + engine.random.delay(engine.settings.retry, afterAttempt: attempt)
+            if let endsAt = reading?.endsAt ?? failover.originalEndsAt, let wanted = next { next = min(wanted, endsAt) }
+        }
+        return FailoverStep(
+            state: outcome.state, reason: outcome.reason, nextAttemptAt: next, reading: reading,
+            lastErrorType: errorType, lastRequestID: calls.lastRequestID, journal: journal)
+    }
+
+    private func needsNewAlert(_ failover: Failover, _ decision: Decision) -> Bool {
+        decision.needsAlert && failover.reason != decision.outcome(of: failover).reason
+    }
+
+    private func report(_ failover: Failover, _ step: FailoverStep, _ decision: Decision) {
+        engine.observe(step.state, step.reason)
+        var metadata: Logger.Metadata = [
+            "access_code_id": "\(failover.accessCodeID)", "state": "\(step.state.rawValue)", "reason": "\(step.reason)",
+        ]
+        if let deviceID = step.reading?.deviceID ?? failover.deviceID { metadata["device_id"] = "\(deviceID)" }
+        if let next = step.nextAttemptAt { metadata["next_attempt_at"] = "\(next)" }
+        if let errorType = step.lastErrorType { metadata["error_type"] = "\(errorType)" }
+        if let requestID = step.lastRequestID { metadata["request_id"] = "\(requestID)" }
+        if needsNewAlert(failover, decision) {
+            engine.log.error("A guest code failed and needs a person's attention", metadata: metadata)
+        } else if step.state.isClosed || failover.reason != step.reason {
+            engine.log.notice("A failover was decided", metadata: metadata)
+        } else {
+            engine.log.debug("A failover waits on", metadata: metadata)
+        }
+    }
+}
+
+private struct DrawOrder: Comparable {
+    var startsAt: Timestamp
+    var openedAt: Timestamp
+    var id: String
+
+    static func < (left: DrawOrder, right: DrawOrder) -> Bool {
+        (left.startsAt, left.openedAt, left.id) < (right.startsAt, right.openedAt, right.id)
+    }
+}
+
+extension Decision {
+    /// The words of the log for a decision that ends a look without a pull.
+    func outcome(of failover: Failover) -> (state: FailoverState, reason: String) {
+        switch self {
+        case .notNeeded(let reason): (.notNeeded, reason.rawValue)
+        case .ineligible(let reason): (.ineligible, reason.rawValue)
+        case .expired: (.expired, failover.reason ?? WaitReason.seamUnavailable.rawValue)
+        case .wait(let reason, _): (.waiting, reason.rawValue)
+        case .pull, .adopt: (.pending, "")
+        }
+    }
+}

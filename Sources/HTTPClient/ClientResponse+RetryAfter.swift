@@ -1,0 +1,40 @@
+package import Time
+
+extension ClientResponse {
+    /// How long a `Retry-After` is believed.
+    private static let longestRetryAfter: Duration = .seconds(3600)
+
+    /// The time that the `Retry-After` field asks to wait; nil where there is none that can be read.
+    package func retryAfter(now: Timestamp) -> Duration? {
+        header("retry-after").flatMap { Self.retryAfter($0, now: now) }
+    }
+
+    /// RFC 9110 section 10.2.3: seconds (decimals too) or an HTTP date; nil where it is neither. Never more than
+    /// `longestRetryAfter`, never less than nothing.
+    private static func retryAfter(_ text: String, now: Timestamp) -> Duration? {
+        guard text.utf8.count <= 64 else { return nil }
+        let delay: Duration
+        if text.utf8.first.map({ (0x30...0x39).contains($0) }) == true,
+            text.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") })
+        {
+            guard let seconds = Double(text), seconds.isFinite else { return nil }
+            delay = .milliseconds(Int64(min(seconds, longestRetryAfter.inSeconds) * 1000))
+        } else if let instant = httpDate(text) {
+            delay = instant.duration(since: now)
+        } else {
+            return nil
+        }
+        return max(.zero, min(delay, longestRetryAfter))
+    }
+
+    /// RFC 9110 section 5.6.7 as it is generated since 1999: `Sun, 06 Nov 1994 08:49:37 GMT`.
+    private static func httpDate(_ text: String) -> Timestamp? {
+        let parts = text.split(separator: " ")
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        guard parts.count == 6, parts[0].utf8.last == UInt8(ascii: ","), parts[5] == "GMT",
+            let month = months.firstIndex(where: { $0 == parts[2] })
+        else { return nil }
+        let number = String(month + 1)
+        return Timestamp("\(parts[3])-\(number.utf8.count == 1 ? "0" : "")\(number)-\(parts[1])T\(parts[4])Z")
+    }
+}

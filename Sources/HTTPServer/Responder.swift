@@ -1,0 +1,35 @@
+internal import Synchronization
+
+/// The one answer to one request.
+///
+/// May be used from any thread and kept for any time. The first call counts, later ones are ignored, as are those after
+/// the server has answered itself (`Limits.responseTimeout`) or the connection is gone.
+package final class Responder: Sendable {
+    let loop: ServerLoop
+    let connection: UInt64
+    let number: UInt64
+    private let isUsed = Atomic(false)
+
+    init(loop: ServerLoop, connection: UInt64, number: UInt64) {
+        self.loop = loop
+        self.connection = connection
+        self.number = number
+    }
+
+    /// Sends the answer, after those to earlier requests of the same connection.
+    package func respond(_ response: Response) {
+        if claim() { loop.post([letter(response)]) }
+    }
+
+    /// Resets the connection: no answer to this request, nor to others of it.
+    package func abort() {
+        if claim() { loop.post([letter(nil)]) }
+    }
+
+    /// True once.
+    func claim() -> Bool { !isUsed.exchange(true, ordering: .relaxed) }
+
+    func letter(_ response: Response?) -> ServerLoop.Letter {
+        ServerLoop.Letter(connection: connection, number: number, response: response)
+    }
+}

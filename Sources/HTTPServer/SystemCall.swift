@@ -1,0 +1,115 @@
+internal import CLinux
+internal import Glibc
+
+/// The one gate to the kernel: EINTR is retried, EAGAIN is a value, errno is read at once.
+enum SystemCall {
+    enum Outcome: Equatable {
+        case value(Int)
+        /// EAGAIN: nothing now, epoll will tell.
+        case wouldBlock
+        case failed(errno: Int32)
+    }
+
+    @inline(__always)
+    private static func outcome(_ call: () -> Int) -> Outcome {
+        while true {
+            let result = call()
+            if result >= 0 { return .value(result) }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: return .wouldBlock
+            case let code: return .failed(errno: code)
+            }
+        }
+    }
+
+    // MARK: Bytes
+
+    static func receive(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Outcome {
+        outcome { recv(descriptor, buffer.baseAddress, buffer.count, 0) }
+    }
+
+    /// Never raises SIGPIPE.
+    static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Outcome {
+        outcome { Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
+    }
+
+    static func shutdownWrite(_ descriptor: Int32) {
+        _ = Glibc.shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    /// Not retried: on Linux the descriptor is gone even when close is interrupted (close(2)).
+    static func close(_ descriptor: Int32) {
+        _ = Glibc.close(descriptor)
+    }
+
+    /// Closes with a reset instead of the orderly end: a linger time of zero (socket(7)).
+    static func reset(_ descriptor: Int32) {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        _ = setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+        close(descriptor)
+    }
+
+    /// Any descriptor at all, to be given up when there are no others; -1 when there is none.
+    static func reserveDescriptor() -> Int32 {
+        open("/dev/null", O_RDONLY | O_CLOEXEC)
+    }
+
+    // MARK: Sockets
+
+    /// A new connection, non-blocking, and the address of its peer.
+    static func accept(_ listener: Int32) -> (Outcome, SocketAddress) {
+        var address = SocketAddress()
+        let outcome = outcome { Int(sparekey_accept(listener, &address.storage, &address.length)) }
+        return (outcome, address)
+    }
+
+    static func streamSocket(family: Int32) -> Outcome {
+        let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        return outcome { Int(socket(family, kind, 0)) }
+    }
+
+    static func setOption(_ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
+        var value = value
+        _ = setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    static func setNoDelay(_ descriptor: Int32) {
+        setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    }
+
+    static func bind(_ descriptor: Int32, _ address: SocketAddress) -> Outcome {
+        address.withPointer { pointer, length in outcome { Int(Glibc.bind(descriptor, pointer, length)) } }
+    }
+
+    static func listen(_ descriptor: Int32, backlog: Int32) -> Outcome {
+        outcome { Int(Glibc.listen(descriptor, backlog)) }
+    }
+
+    static func localAddress(_ descriptor: Int32) -> SocketAddress {
+        var address = SocketAddress()
+        address.withMutablePointer { pointer, length in _ = getsockname(descriptor, pointer, length) }
+        return address
+    }
+
+    // MARK: epoll
+
+    static func epollCreate() -> Outcome { outcome { Int(sparekey_epoll_create()) } }
+
+    static func epollAdd(_ epoll: Int32, _ descriptor: Int32, _ events: UInt32, key: UInt64) -> Outcome {
+        outcome { Int(sparekey_epoll_add(epoll, descriptor, events, key)) }
+    }
+
+    static func epollModify(_ epoll: Int32, _ descriptor: Int32, _ events: UInt32, key: UInt64) {
+        _ = outcome { Int(sparekey_epoll_modify(epoll, descriptor, events, key)) }
+    }
+
+    /// Fills `events` from the front and says how many there are; does not wait.
+    static func epollPoll(_ epoll: Int32, into events: inout [sparekey_epoll_event]) -> Int {
+        let result = events.withUnsafeMutableBufferPointer { buffer in
+            outcome { Int(sparekey_epoll_poll(epoll, buffer.baseAddress, Int32(clamping: buffer.count))) }
+        }
+        if case .value(let count) = result { return count }
+        return 0
+    }
+}

@@ -1,0 +1,31 @@
+internal import JSON
+
+/// A webhook as registered at Seam (shared API facts, section 4.4). Its text does not hold the secret.
+package struct Webhook: Sendable, Equatable {
+    package var id: String
+    package var url: String
+    /// Empty where Seam sends none, which means every type.
+    package var eventTypes: [String]
+    /// `whsec_` and base64; nil where Seam does not show it.
+    package var secret: String?
+
+    package init(id: String, url: String, eventTypes: [String] = [], secret: String? = nil) {
+        self.id = id
+        self.url = url
+        self.eventTypes = eventTypes
+        self.secret = secret
+    }
+
+    init?(_ json: JSONValue) {
+        guard let id = json.identifier("webhook_id") else { return nil }
+        self.init(
+            id: id, url: json["url"]?.string ?? "", eventTypes: (json["event_types"]?.array ?? []).compactMap(\.string),
+            secret: json["secret"]?.string)
+    }
+}
+
+extension Webhook: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package var description: String { "webhook \(id) to \(url)" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: ["id": id, "url": url, "eventTypes": eventTypes]) }
+}
