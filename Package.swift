@@ -31,6 +31,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -62,6 +63,14 @@ let package = Package(
                 "Signatures", "Time", logging, .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
+        room(
+            "Sandbox", ["HTTPClient", "HTTPServer", "JSON", "Signatures", "Time"]),
+        .executableTarget(
+            name: "sparekey",
+            dependencies: [
+                "Daemon", "HTTPClient", "Policy", "Sandbox", "Settings", "Time", logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: settings),
 
         tests("Time"),
         tests("JSON"),
@@ -71,6 +80,7 @@ let package = Package(
         .target(name: "ScriptedServer", path: "Tests/ScriptedServer", swiftSettings: settings),
         tests("HTTPClient", ["ScriptedServer", "Time"]),
         tests("Seam", ["ScriptedServer", "HTTPClient", "JSON", "Policy", "Time"], exclude: ["Fixtures"]),
+        tests("Settings", exclude: ["Fixtures"]),
         tests("Ledger", [.product(name: "GRDB", package: "GRDB.swift")]),
     ]
 )

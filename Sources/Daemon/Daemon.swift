@@ -1,7 +1,7 @@
 internal import HTTPServer
 internal import Ledger
 package import Logging
-internal import Policy
+package import Policy
 internal import Seam
 internal import ServiceLifecycle
 package import Settings
@@ -26,10 +26,13 @@ package final class Daemon: Sendable {
     ///
     /// - Parameters:
     ///   - settings: complete, with secrets.
+    ///   - observe: told of each failover's new state and reason.
     ///   - reload: reads the configuration anew, at SIGHUP.
     package init(
         settings: Settings, environment: [String: String], log: Logger, clock: any WallClock = SystemWallClock(),
-        random: RandomSource = RandomSource(), reload: @escaping @Sendable () throws -> Settings
+        random: RandomSource = RandomSource(),
+        observe: @escaping @Sendable (FailoverState, String) -> Void = { _, _ in },
+        reload: @escaping @Sendable () throws -> Settings
     ) throws {
         let rules = try Self.rules(of: settings)
         let ledger = try Ledger(path: settings.database.path, random: random)
@@ -37,7 +40,7 @@ package final class Daemon: Sendable {
         let surroundings = Workers.Surroundings(
             ledger: ledger, clock: clock, random: random, metrics: metrics, health: Health(), log: log,
             inboxChanged: Wakeup(),
-            intakeRefused: Wakeup(), failoversChanged: Wakeup(), deliveriesChanged: Wakeup())
+            intakeRefused: Wakeup(), failoversChanged: Wakeup(), deliveriesChanged: Wakeup(), observe: observe)
         let intake = Intake(
             rules: rules, ledger: ledger, clock: clock, metrics: metrics, health: surroundings.health, log: log,
             inboxChanged: surroundings.inboxChanged, refused: surroundings.intakeRefused)
@@ -231,5 +234,13 @@ extension Metrics {
             countIntake("503", "response_timeout")
         default: break
         }
+    }
+}
+
+extension Daemon {
+    /// Whether a start failed for what the configuration says, rather than for what the machine did.
+    package static func isConfigurationFault(_ error: any Error) -> Bool {
+        error is SeamConfigurationError || error is SecretError || error is SignatureVerifier.ConfigurationError
+            || error is ConfigurationError
     }
 }

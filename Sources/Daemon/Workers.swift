@@ -24,6 +24,8 @@ struct Workers: Sendable {
         var intakeRefused: Wakeup
         var failoversChanged: Wakeup
         var deliveriesChanged: Wakeup
+        /// Told of each failover's new state and reason.
+        var observe: @Sendable (FailoverState, String) -> Void
     }
 
     /// No worker sleeps longer than this without looking at the ledger, so that a lost wake-up costs one poll.
@@ -68,6 +70,7 @@ struct Workers: Sendable {
             metrics.add(
                 to: "sparekey_failover_decisions_total", [("state", state.rawValue), ("reason", reason)],
                 help: "Looks at failovers by what they came to.")
+            surroundings.observe(state, reason)
         }
         sweep = EventSweep(
             ledger: surroundings.ledger, seam: seam, clock: clock, overlap: settings.reconcile.overlap,

@@ -6,21 +6,30 @@ internal import Time
 
 /// Keeps the API calls of one look, for the journal.
 final class CallRecorder: Sendable {
-    private let calls = Mutex<[APICall]>([])
-
-    func add(_ call: APICall) {
-        calls.withLock { $0.append(call) }
+    private struct State {
+        var calls: [APICall] = []
+        var lastRequestID: String?
     }
 
+    private let state = Mutex(State())
+
+    func add(_ call: APICall) {
+        state.withLock { state in
+            state.calls.append(call)
+            state.lastRequestID = call.requestID
+        }
+    }
+
+    /// What Seam's support asks for: the last call's, also once the calls are written down.
     var lastRequestID: String? {
-        calls.withLock { $0.last?.requestID }
+        state.withLock { $0.lastRequestID }
     }
 
     /// Takes the calls as journal lines: a call is written down once.
     func entries(of failover: Failover) -> [JournalEntry] {
-        let taken = calls.withLock { calls in
-            defer { calls = [] }
-            return calls
+        let taken = state.withLock { state in
+            defer { state.calls = [] }
+            return state.calls
         }
         return taken.map { call in
             JournalEntry(

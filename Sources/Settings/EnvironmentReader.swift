@@ -33,8 +33,8 @@ struct EnvironmentReader {
             fix: fix ?? "unset it; a key's variable is its name in capitals, SPAREKEY_SEAM_BASE_URL for seam.base_url")
     }
 
-    /// Kubernetes tells every container where each Service is, with variables that begin with the Service's name, so a
-    /// Service called sparekey must not stop the daemon
+    /// Kubernetes tells every container where each Service is, with variables that begin with the Service's name, so
+    /// a Service called sparekey must not stop the daemon
     /// (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
     private static func isServiceLink(_ name: String, _ text: String) -> Bool {
         if name.hasSuffix("_SERVICE_HOST") || name.contains("_SERVICE_PORT") { return true }

@@ -63,20 +63,15 @@ extension Loader {
     private mutating func checkDelivery() {
         guard areSound("delivery.webhook.url", "delivery.command", "delivery.manual") else { return }
         let delivery = settings.delivery
-        if delivery.webhook.url == nil, let secret = Settings.secretKeys.first(where: isUnusedDeliverySecret) {
-            warn(
-                secret.name, "is given, but no delivery.webhook.url to push to",
-                fix: "give the URL, or remove the secret")
+        let secretKeys = ["delivery.webhook.secret", "delivery.webhook.secret_file"]
+        if delivery.webhook.url == nil, let key = secretKeys.first(where: { given($0) != nil }) {
+            warn(key, "is given, but no delivery.webhook.url to push to", fix: "give the URL, or remove the secret")
         }
         if !delivery.manual, delivery.webhook.url == nil, delivery.command == nil {
             warn(
                 "delivery.manual", "is off, and no other way is configured, so nobody tells a guest the new code",
                 fix: "set delivery.webhook.url or delivery.command, or turn delivery.manual on")
         }
-    }
-
-    private func isUnusedDeliverySecret(_ key: SecretKey) -> Bool {
-        key.name == "delivery.webhook.secret" && key.names.contains { given($0) != nil }
     }
 
     /// An event that is forgotten while a sweep can still list it would be taken for a new one.

@@ -16,7 +16,7 @@ extension Loader {
             warnIfInlineIsReadable(key)
             do throws(Complaint) {
                 guard let found = try find(key) else {
-                    if requireSecrets, key.isRequired(settings) {
+                    if requireSecrets, isFileRead, key.isRequired(settings) {
                         report(key.name, "is missing: \(key.help)", fix: key.waysToGive)
                     }
                     continue

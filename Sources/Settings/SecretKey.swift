@@ -1,7 +1,7 @@
 internal import Signatures
 
-/// A secret of the configuration: a row of the table `Settings.secretKeys`. It can be given in several ways, each with a
-/// key of its own, and as a systemd credential.
+/// A secret of the configuration: a row of the table `Settings.secretKeys`. It can be given in several ways, each
+/// with a key of its own, and as a systemd credential.
 struct SecretKey: Sendable {
     /// Checks one secret; the complaint never quotes it.
     typealias Check = @Sendable (SecretText) throws(Complaint) -> [String]
@@ -46,8 +46,8 @@ struct SecretKey: Sendable {
 }
 
 extension SecretKey {
-    /// The rows of `Settings.keys`: the secret itself, a list of them, its file. They only check the form; which of them
-    /// counts is settled when all are known.
+    /// The rows of `Settings.keys`: the secret itself, a list of them, its file. They only check the form; which of
+    /// them counts is settled when all are known.
     var keys: [SettingsKey] {
         func key<Value>(
             _ name: String, _ type: ValueType<Value>, isSecret: Bool, _ help: String

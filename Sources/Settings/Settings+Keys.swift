@@ -1,8 +1,13 @@
 extension Settings {
-    /// Every key there is, in the order of the documentation. A new key is one row here, one field in `Settings` and a
-    /// few lines in the sample.
-    package static let keys: [SettingsKey] =
-        listenKeys + adminKeys + secretKeys.flatMap(\.keys) + seamKeys + failoverKeys + deliveryKeys + storageKeys
+    /// Every key there is, section by section. A new key is one row below, one field in `Settings` and a few lines in
+    /// the sample.
+    package static let keys: [SettingsKey] = {
+        let rows =
+            listenKeys + adminKeys + seamKeys + failoverKeys + deliveryKeys + keepingKeys + secretKeys.flatMap(\.keys)
+        var sections: [Substring] = []
+        for row in rows where !sections.contains(row.section) { sections.append(row.section) }
+        return sections.flatMap { section in rows.filter { $0.section == section } }
+    }()
 
     /// The keys that take effect only with the next start.
     package static let restartOnlyKeys: [String] = keys.filter(\.needsRestart).map(\.name)
@@ -62,6 +67,7 @@ extension Settings {
         .init(
             "seam.max_concurrent_requests", \.seam.maxConcurrentRequests, .number(1...256),
             "requests to Seam at a time"),
+        .init("database.path", \.database.path, .path, restart: true, "the SQLite file"),
     ]
 
     private static let failoverKeys: [SettingsKey] = [
@@ -109,8 +115,7 @@ extension Settings {
             "how long before the stay a guest is told at the earliest"),
     ]
 
-    private static let storageKeys: [SettingsKey] = [
-        .init("database.path", \.database.path, .path, restart: true, "the SQLite file"),
+    private static let keepingKeys: [SettingsKey] = [
         .init(
             "retention.pins", \.retention.pins, .duration(.zero ... .seconds(3650 * 86_400)),
             "how long after the stay its backup code is kept"),

@@ -8,8 +8,8 @@ extension Settings {
     /// - Parameters:
     ///   - path: The file; nil for `SPAREKEY_CONFIG`, else `defaultPath` if it exists, else none.
     ///   - environment: The process's variables.
-    ///   - requireSecrets: Whether the secrets must be there and sound. Where not, they are read as far as they can be:
-    ///     the commands that only read the log may be run by a user who may not see them.
+    ///   - requireSecrets: Whether the secrets must be there and sound. Where not, they are read as far
+    ///     as they can be: the commands that only read the log may be run by a user who may not see them.
     /// - Throws: All findings at once. Blocks for as long as the files take to read.
     package static func load(
         path: String?, environment: [String: String], requireSecrets: Bool
@@ -18,8 +18,17 @@ extension Settings {
             path: path, environment: environment, requireSecrets: requireSecrets, defaultPath: Self.defaultPath)
     }
 
+    /// Reads the environment alone: a trial run must not pick up the configuration of an installed daemon.
+    package static func loadWithoutFile(
+        environment: [String: String], requireSecrets: Bool
+    ) throws(ConfigurationError) -> Settings {
+        var environment = environment
+        environment["SPAREKEY_CONFIG"] = nil
+        return try load(path: nil, environment: environment, requireSecrets: requireSecrets, defaultPath: nil)
+    }
+
     static func load(
-        path: String?, environment: [String: String], requireSecrets: Bool, defaultPath: String
+        path: String?, environment: [String: String], requireSecrets: Bool, defaultPath: String?
     ) throws(ConfigurationError) -> Settings {
         var loader = Loader(environment: environment, requireSecrets: requireSecrets)
         loader.readFile(path, defaultPath: defaultPath)
@@ -27,12 +36,12 @@ extension Settings {
         loader.storeValues()
         loader.deriveDefaults()
         loader.readSecrets()
-        loader.checkConsistency()
+        if loader.isFileRead { loader.checkConsistency() }
         return try loader.result()
     }
 
-    /// The names of the keys whose values are others than in `old`, in the order of the documentation. A secret is named
-    /// once, however it is given.
+    /// The names of the keys whose values are others than in `old`, section by section. A secret is named once,
+    /// however it is given.
     package func differences(from old: Settings) -> [String] {
         Self.keys.filter { !$0.isEqual(self, old) }.map(\.name)
     }
@@ -49,6 +58,8 @@ struct Loader {
     var fromEnvironment: [String: GivenValue] = [:]
     /// Keys whose value was refused: what depends on them is not judged.
     var refused: Set<String> = []
+    /// Whether what the file does not give can be taken for missing.
+    var isFileRead = true
     var isFileReadableByOthers = false
 
     init(environment: [String: String], requireSecrets: Bool) {
@@ -59,14 +70,16 @@ struct Loader {
     /// A file of this size is no configuration of ours.
     private static let fileLimitBytes = 256 * 1024
 
-    mutating func readFile(_ explicitPath: String?, defaultPath: String) {
+    /// - Parameter defaultPath: nil where only a file that is named is read.
+    mutating func readFile(_ explicitPath: String?, defaultPath: String?) {
         let variable = explicitPath == nil ? environment["SPAREKEY_CONFIG"] : nil
-        let path = explicitPath ?? variable ?? defaultPath
+        guard let path = explicitPath ?? variable ?? defaultPath else { return }
         if path.isEmpty {
             findings.append(
                 Finding(
                     key: "", source: variable == nil ? .nowhere : .environment("SPAREKEY_CONFIG"), line: nil,
                     problem: "the configuration file's path is empty", fix: "name the file"))
+            isFileRead = false
             return
         }
         do throws(TextFile.Failure) {
@@ -75,13 +88,13 @@ struct Loader {
             isFileReadableByOthers = file.isReadableByOthers
             let yaml = YAMLReader(file.text, path: path)
             findings += yaml.findings
+            isFileRead = yaml.isRead
             for value in yaml.values { fromFile[value.key] = value }
         } catch {
             if error.isMissing, explicitPath == nil, variable == nil { return }
             let (problem, fix) = error.message(path)
-            var line: Int?
-            if case .notUTF8(let where_) = error { line = where_ }
-            findings.append(Finding(key: "", source: .file(path), line: line, problem: problem, fix: fix))
+            findings.append(Finding(key: "", source: .file(path), line: error.line, problem: problem, fix: fix))
+            isFileRead = false
         }
     }
 
@@ -137,7 +150,9 @@ struct Loader {
 
     func result() throws(ConfigurationError) -> Settings {
         if findings.isEmpty { return settings }
-        let lines = findings.filter { $0.line != nil }.sorted { ($0.line ?? 0) < ($1.line ?? 0) }
-        throw ConfigurationError(findings: lines + findings.filter { $0.line == nil })
+        let file = settings.file.map(Finding.Source.file)
+        let lines = findings.filter { $0.source == file && $0.line != nil }
+        let others = findings.filter { $0.source != file || $0.line == nil }
+        throw ConfigurationError(findings: lines.sorted { ($0.line ?? 0) < ($1.line ?? 0) } + others)
     }
 }

@@ -21,6 +21,9 @@ package struct SettingsKey: Sendable {
     /// `SPAREKEY_SEAM_BASE_URL` for `seam.base_url`.
     package var environmentName: String { Self.environmentName(for: name) }
 
+    /// The name's first part.
+    var section: Substring { name.prefix { $0 != "." } }
+
     static func environmentName(for name: String) -> String {
         "SPAREKEY_" + name.uppercased().split(separator: ".").joined(separator: "_")
     }

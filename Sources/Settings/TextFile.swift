@@ -6,8 +6,8 @@ struct TextFile {
     private let mode: mode_t
     private let owner: uid_t
 
-    /// Whether others than its owner can read it. A file of root's that a group can read was made so on purpose: that is
-    /// how a daemon's user gets at its configuration (`root:sparekey`, 0640).
+    /// Whether others than its owner can read it. A file of root's that a group can read was made so on purpose: that
+    /// is how a daemon's user gets at its configuration (`root:sparekey`, 0640).
     var isReadableByOthers: Bool { Self.isReadableByOthers(mode: mode, owner: owner) }
 
     static func isReadableByOthers(mode: mode_t, owner: uid_t) -> Bool {
@@ -24,6 +24,10 @@ struct TextFile {
         case notUTF8(line: Int)
 
         var isMissing: Bool { self == .system(ENOENT) || self == .system(ENOTDIR) }
+
+        var line: Int? {
+            if case .notUTF8(let line) = self { line } else { nil }
+        }
 
         /// What is wrong, and what to do.
         func message(_ path: String) -> (problem: String, fix: String) {

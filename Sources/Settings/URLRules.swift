@@ -1,5 +1,5 @@
-/// What a URL in the configuration must be: `https`, or `http` to this machine itself, so that neither the API key nor
-/// a guest's PIN travels in clear. Nothing of the URL is shown, for its path and query may hold a token.
+/// What a URL in the configuration must be: `https`, or `http` to this machine itself, so that neither the API key
+/// nor a guest's PIN travels in clear. Nothing of the URL is shown, for its path and query may hold a token.
 enum URLRules {
     static func check(_ text: String, allowsQuery: Bool) throws(Complaint) {
         let refused = "\"<>\\^`{|}".utf8

@@ -110,8 +110,8 @@ extension ValueType<String> {
             })
     }
 
-    /// A daemon's working directory is nobody's business, so paths are absolute. A value that is no path is not shown:
-    /// in the place of a secret's file it may be the secret.
+    /// A daemon's working directory is nobody's business, so paths are absolute. A value that is no path is not
+    /// shown: in the place of a secret's file it may be the secret.
     static var path: ValueType {
         string("an absolute path") { text throws(Complaint) in
             guard text.utf8.first == UInt8(ascii: "/") else { throw Complaint(problem: "is not an absolute path") }

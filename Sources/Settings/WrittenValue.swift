@@ -41,13 +41,13 @@ extension String {
         return looksHarmless ? "`\(self)`" : "the value"
     }
 
-    /// The name for a message, shortened if it may be a secret that was written where a name belongs.
+    /// The name for a message, unless it may be a secret that was written where a name belongs.
     var shownName: String {
         let looksLikeName = utf8.count <= 60 && utf8.allSatisfy { (0x21...0x7E).contains($0) }
-        let hasSecret = split(separator: ".").contains { part in
-            SecretPrefix.all.contains { part.utf8.starts(with: $0.utf8) }
-        }
-        return looksLikeName && !hasSecret ? self : "(a name that is not shown)"
+        // A slip such as `seam_timeout` is to be shown; base64 and Seam's keys have capitals or digits in them.
+        let isRandom = utf8.contains { (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) }
+        let mayBeSecret = isRandom && SecretPrefix.all.contains { contains($0) }
+        return looksLikeName && !mayBeSecret ? self : "(a name that is not shown)"
     }
 }
 

@@ -5,6 +5,8 @@ struct YAMLReader {
     let path: String
     private(set) var values: [GivenValue] = []
     private(set) var findings: [Finding] = []
+    /// Whether the text is YAML at all, so that `values` are all there are.
+    private(set) var isRead = true
 
     init(_ text: String, path: String) {
         self.path = path
@@ -15,6 +17,7 @@ struct YAMLReader {
             withExtendedLifetime(parser) { read(root: root) }
         } catch {
             findings = [syntaxFinding(error, text: text)]
+            isRead = false
         }
     }
 
@@ -40,9 +43,9 @@ struct YAMLReader {
                 report(name, line: line, "is a merge key, which is not supported", "write the keys themselves")
             } else if scalar.string.utf8.contains(UInt8(ascii: ".")) {
                 reportDots(in: name, line: line)
-            } else if let anchor = firstAnchor(keyNode, value) {
+            } else if hasAnchor(keyNode, value) {
                 report(
-                    name, line: anchor.mark?.line ?? line, "has an anchor (&), which is not supported",
+                    name, line: line, "uses an anchor (&) or alias (*), which are not supported",
                     "write the value itself wherever it is needed")
             } else if Schema.keys[name] != nil {
                 values.append(GivenValue(key: name, value: written(value), source: .file(path), line: line))
@@ -81,10 +84,8 @@ struct YAMLReader {
     }
 
     /// An alias's node is its anchor's, so whoever refuses anchors has refused aliases, and needs not follow them.
-    private func firstAnchor(_ key: Node, _ value: Node) -> Node? {
-        if key.anchor != nil { return key }
-        if value.anchor != nil { return value }
-        return value.sequence?.first { $0.anchor != nil }
+    private func hasAnchor(_ key: Node, _ value: Node) -> Bool {
+        key.anchor != nil || value.anchor != nil || value.sequence?.contains { $0.anchor != nil } == true
     }
 
     private mutating func reportDots(in name: String, line: Int?) {

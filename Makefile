@@ -1,0 +1,60 @@
+# Everything a developer or a user of the source tree does: `make run` shows the main job, `make test` passes every test.
+
+BUILD_PACKAGES = libssl-dev libsqlite3-dev libcurl4-openssl-dev
+TEST_PACKAGES = $(BUILD_PACKAGES) python3-venv sqlite3 strace openssl curl
+SWIFT_BUILD = swift build $(SWIFT_FLAGS)
+PREFIX ?= /usr/local
+VENV = .venv
+
+.PHONY: build run test swift-test python-test format lint bench install clean build-packages test-packages
+
+build: build-packages
+	$(SWIFT_BUILD)
+
+# The daemon with an embedded simulated Seam, on loopback: no account, no key, no configuration. Ctrl-C stops it.
+run: build
+	@exec .build/debug/sparekey serve --sandbox
+
+test: swift-test python-test
+
+swift-test: test-packages
+	swift test $(SWIFT_FLAGS)
+
+# The official Python clients, and the daemon as a process: killed, stopped, traced.
+python-test: test-packages $(VENV)/ready
+	$(SWIFT_BUILD) --product sparekey
+	$(VENV)/bin/python -m pytest -q Tests/Python
+
+$(VENV)/ready: Tests/Python/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r Tests/Python/requirements.txt
+	touch $@
+
+format:
+	swift format -i -r Package.swift Sources Tests
+
+lint:
+	swift format lint --strict -r Package.swift Sources Tests
+
+# Ratios against peers measured in the same run.
+bench: test-packages $(VENV)/ready
+	swift build -c release --product sparekey
+	$(VENV)/bin/python Tests/Python/bench.py
+
+install:
+	swift build -c release --product sparekey --static-swift-stdlib
+	install -D -m 0755 .build/release/sparekey $(DESTDIR)$(PREFIX)/bin/sparekey
+	install -D -m 0640 config/sparekey.yaml $(DESTDIR)/etc/sparekey/sparekey.yaml.sample
+	sed 's|/usr/bin/sparekey|$(PREFIX)/bin/sparekey|' systemd/sparekey.service > .build/sparekey.service
+	install -D -m 0644 .build/sparekey.service $(DESTDIR)/etc/systemd/system/sparekey.service
+	install -D -m 0644 systemd/sparekey.sysusers $(DESTDIR)/usr/lib/sysusers.d/sparekey.conf
+
+clean:
+	swift package clean
+	rm -rf $(VENV)
+
+build-packages:
+	@.ci/install-packages $(BUILD_PACKAGES)
+
+test-packages:
+	@.ci/install-packages $(TEST_PACKAGES)

@@ -1,0 +1,77 @@
+internal import JSON
+internal import Time
+
+/// One parameter of a route, as far as its value is checked.
+struct SandboxParameter: Sendable {
+    enum Kind: Sendable, Equatable {
+        case uuid, text, boolean, number, timestamp, uri, pin, object
+        case oneOf([String])
+        indirect case list(Kind)
+        /// Anything that JSON can say.
+        case any
+    }
+
+    var name: String
+    var kind: Kind
+    var isRequired: Bool
+
+    init(_ name: String, _ kind: Kind, required: Bool = false) {
+        self.name = name
+        self.kind = kind
+        isRequired = required
+    }
+
+    var isList: Bool {
+        if case .list = kind { true } else { false }
+    }
+
+    /// What is wrong with a value, in zod's words; nil where nothing is.
+    static func mistake(in value: JSONValue, of kind: Kind) -> String? {
+        switch kind {
+        case .any: return nil
+        case .boolean: return value.bool == nil ? "Expected boolean" : nil
+        case .number: return value.number == nil ? "Expected number" : nil
+        case .object: return value.members == nil ? "Expected object" : nil
+        case .list(let element):
+            guard let values = value.array else { return "Expected array" }
+            return values.lazy.compactMap { mistake(in: $0, of: element) }.first
+        default: break
+        }
+        guard let text = value.string else { return "Expected string" }
+        switch kind {
+        case .uuid: return isUUID(text) ? nil : "Invalid uuid"
+        case .timestamp: return Timestamp(text) == nil ? "Invalid datetime" : nil
+        case .uri: return isWebURL(text) ? nil : "Invalid url"
+        case .pin:
+            let isPIN = (4...12).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+            return isPIN ? nil : "Invalid code: 4 to 12 digits"
+        case .oneOf(let words): return words.contains(text) ? nil : "Invalid enum value"
+        default: return text.isEmpty ? "String must contain at least 1 character(s)" : nil
+        }
+    }
+
+    /// A value of a query, which is always text.
+    func value(fromQuery text: String) -> JSONValue {
+        switch kind {
+        case .boolean: text == "true" ? true : text == "false" ? false : .string(text)
+        case .number: Double(text).map(JSONValue.number) ?? .string(text)
+        default: .string(text)
+        }
+    }
+
+    private static func isUUID(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        guard bytes.count == 36 else { return false }
+        return bytes.enumerated().allSatisfy { position, byte in
+            switch position {
+            case 8, 13, 18, 23: byte == 0x2D
+            default: (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte | 0x20)
+            }
+        }
+    }
+
+    private static func isWebURL(_ text: String) -> Bool {
+        let host = text.hasPrefix("https://") ? text.dropFirst(8) : text.hasPrefix("http://") ? text.dropFirst(7) : ""
+        return !host.isEmpty && !host.hasPrefix("/") && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+    }
+}

@@ -1,0 +1,51 @@
+/// The query of a URL: names and values, percent-decoded, in order.
+struct SandboxQuery: Sendable {
+    private var items: [(name: String, value: String)] = []
+
+    init(_ text: String?) {
+        for item in (text ?? "").utf8.split(separator: UInt8(ascii: "&")) {
+            let parts = item.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = Self.decoded(parts[0]), let value = parts.count > 1 ? Self.decoded(parts[1]) : "" else {
+                continue
+            }
+            items.append((name, value))
+        }
+    }
+
+    /// The last value of that name.
+    func value(_ name: String) -> String? { items.last { $0.name == name }?.value }
+
+    /// Every value of a list, in each form that Seam takes: `ids=a&ids=b`, `ids=a,b`, `ids[]=a`; `ids=` is the empty list.
+    func values(_ name: String) -> [String]? {
+        let found = items.filter { $0.name == name || $0.name == name + "[]" }
+        guard !found.isEmpty else { return nil }
+        return found.flatMap { $0.value.split(separator: ",").map(String.init) }
+    }
+
+    /// Nil where the escapes or the UTF-8 are broken.
+    private static func decoded(_ text: some Collection<UInt8>) -> String? {
+        var bytes: [UInt8] = []
+        var rest = text[...]
+        while let byte = rest.popFirst() {
+            switch byte {
+            case UInt8(ascii: "+"): bytes.append(0x20)
+            case UInt8(ascii: "%"):
+                guard let high = rest.popFirst().flatMap(hexDigit), let low = rest.popFirst().flatMap(hexDigit) else {
+                    return nil
+                }
+                bytes.append(high << 4 | low)
+            default: bytes.append(byte)
+            }
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x41...0x46: byte - 0x37
+        case 0x61...0x66: byte - 0x57
+        default: nil
+        }
+    }
+}

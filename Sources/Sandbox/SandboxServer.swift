@@ -1,0 +1,88 @@
+package import HTTPClient
+package import HTTPServer
+package import Time
+
+/// The simulated Seam on a port, with its webhook sender. On loopback unless told otherwise; `/sandbox/…` is only there for
+/// requests from this machine.
+package final class SandboxServer: Sendable {
+    private let host: String
+    private let server: Server
+    private let sender: WebhookSender
+
+    /// - Parameters:
+    ///   - port: 0 for any free one.
+    ///   - transport: what webhooks are sent through.
+    ///   - clock: the model's clock.
+    package init(
+        model: SandboxModel, host: String = "127.0.0.1", port: Int = 0, transport: any HTTPTransport,
+        clock: any WallClock = SystemWallClock()
+    ) {
+        let api = SandboxAPI(model: model)
+        var limits = Limits()
+        // A fault may be that no answer ever comes.
+        limits.responseTimeout = nil
+        limits.writeTimeout = .seconds(600)
+        self.host = host
+        sender = WebhookSender(model: model, transport: transport, clock: clock)
+        server = Server(host: host, port: port, limits: limits) { @Sendable request, responder in
+            SandboxServer.carryOut(api.handle(SandboxRequest(request)), with: responder)
+        }
+    }
+
+    /// Listens, and sends webhooks until `stop`.
+    package func start() throws(ServerError) {
+        try server.start()
+        sender.start()
+    }
+
+    package func stop() async {
+        await sender.stop()
+        await server.shutdown(deadline: .seconds(1))
+    }
+
+    /// The bound port; 0 before `start`.
+    package var port: Int { server.port }
+
+    /// What to set as `seam.base_url`.
+    package var url: String { "http://\(host.contains(":") ? "[\(host)]" : host):\(port)" }
+
+    private static func carryOut(_ answer: SandboxAnswer, with responder: Responder) {
+        var response = Response(answer.status, headers: answer.headers.map { ($0.name, $0.value) }, body: answer.body)
+        switch answer.effect {
+        case .answer: responder.respond(response)
+        case .drop: break
+        case .reset: responder.abort()
+        case .drip(let interval):
+            response.dripInterval = interval
+            responder.respond(response)
+        case .delay(let delay):
+            let late = response
+            Task {
+                try? await Task.sleep(for: delay)
+                responder.respond(late)
+            }
+        }
+    }
+}
+
+extension SandboxRequest {
+    fileprivate init(_ request: Request) {
+        let method =
+            switch request.method {
+            case .get: "GET"
+            case .head: "HEAD"
+            case .post: "POST"
+            case .put: "PUT"
+            case .patch: "PATCH"
+            case .delete: "DELETE"
+            case .options: "OPTIONS"
+            case .other(let bytes): String(decoding: bytes, as: UTF8.self)
+            }
+        self.init(
+            method: method, path: String(decoding: request.path, as: UTF8.self),
+            query: request.query.map { String(decoding: $0, as: UTF8.self) },
+            headers: request.headers.map {
+                (name: String(decoding: $0.name, as: UTF8.self), value: String(decoding: $0.value, as: UTF8.self))
+            }, body: request.body, isLocal: request.peer.hasPrefix("127.") || request.peer.hasPrefix("[::1]:"))
+    }
+}

@@ -1,0 +1,37 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Settings
+
+/// The option that every command has: where the configuration is.
+struct ConfigurationOptions: ParsableArguments {
+    @Option(
+        name: .customLong("config"),
+        help: "The configuration file; else $SPAREKEY_CONFIG, else /etc/sparekey/sparekey.yaml.")
+    var path: String?
+
+    /// - Parameter requireSecrets: false for the commands that only read the log.
+    /// - Throws: `ExitCode` 78 (`EX_CONFIG` of sysexits.h), after saying on standard error what is wrong with which key.
+    func load(requireSecrets: Bool) throws -> Settings {
+        do {
+            return try Settings.load(
+                path: path, environment: ProcessInfo.processInfo.environment, requireSecrets: requireSecrets)
+        } catch {
+            throw configurationFailure("\(error)")
+        }
+    }
+}
+
+/// Says what is wrong with the configuration and gives the exit code for it.
+func configurationFailure(_ text: String) -> ExitCode {
+    printToStandardError(text)
+    return ExitCode(78)
+}
+
+/// Unbuffered, so that a reader at the other end of a pipe has the line at once.
+func printToStandardOutput(_ text: String) {
+    FileHandle.standardOutput.write(Data((text + "\n").utf8))
+}
+
+func printToStandardError(_ text: String) {
+    FileHandle.standardError.write(Data((text + "\n").utf8))
+}

@@ -1,0 +1,47 @@
+internal import ArgumentParser
+internal import Foundation
+internal import HTTPClient
+internal import Sandbox
+internal import ServiceLifecycle
+internal import Time
+internal import UnixSignals
+
+struct SandboxCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sandbox", abstract: "Runs the simulated Seam alone, for integrators' own tests.",
+        discussion: """
+            It answers the official clients with any API key that begins with seam_. Its state is steered by POST requests \
+            below /sandbox/: devices, codes, failures, pools, faults of every route.
+            """)
+
+    @Option(help: "The port on loopback; 0 takes any free one.")
+    var port = 4444
+
+    @Option(help: "The seed of everything random in it, for a run that can be repeated.")
+    var seed: UInt64?
+
+    @Flag(help: "Begin with two locks and a guest code that fails after 1.5 seconds.")
+    var demo = false
+
+    func run() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        let random = seed.map { RandomSource(SeededGenerator(seed: $0)) } ?? RandomSource()
+        let model = SandboxModel(clock: SystemWallClock(), random: random)
+        let server = SandboxServer(
+            model: model, port: port,
+            transport: CurlTransport(
+                maxConcurrentRequests: 8, maxQueued: 64, userAgent: "Svix-Webhooks/1.84.0 (sparekey-sandbox)"))
+        // Trapped before anything is said, so that whoever reads the line may stop it at once.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        do {
+            try server.start()
+        } catch {
+            printToStandardError("\(error)")
+            throw ExitCode(1)
+        }
+        if demo { _ = SandboxScenario.demo.install(in: model) }
+        printToStandardOutput("The simulated Seam listens at \(server.url)")
+        for await _ in signals { break }
+        await server.stop()
+    }
+}

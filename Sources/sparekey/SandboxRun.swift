@@ -1,0 +1,110 @@
+internal import ArgumentParser
+internal import Daemon
+internal import Foundation
+internal import HTTPClient
+internal import Policy
+internal import Sandbox
+internal import Settings
+internal import Synchronization
+internal import Time
+
+/// `serve --sandbox`: the daemon, a simulated Seam beside it, and one guest code that fails.
+struct SandboxRun {
+    typealias Observer = @Sendable (FailoverState, String) -> Void
+
+    let configurationPath: String?
+
+    func run() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let clock = SystemWallClock()
+        let model = SandboxModel(clock: clock, random: RandomSource())
+        let simulated = SandboxServer(
+            model: model,
+            transport: CurlTransport(
+                maxConcurrentRequests: 8, maxQueued: 64, userAgent: "Svix-Webhooks/1.84.0 (sparekey-sandbox)"))
+        try simulated.start()
+        let secret = "whsec_" + Data((0..<24).map { _ in UInt8.random(in: 0...255) }).base64EncodedString()
+        let settings = try settings(environment: environment, seamURL: simulated.url, secret: secret)
+
+        let shown = Mutex(false)
+        let database = settings.database.path
+        let adminURL = Mutex("")
+        try await serve(settings) { state, _ in
+            let isFirst = shown.withLock { isShown in
+                defer { isShown = true }
+                return !isShown
+            }
+            guard state == .substituted, isFirst else { return }
+            Self.explain(database: database, adminURL: adminURL.withLock { $0 })
+        } ready: { daemon in
+            adminURL.withLock { $0 = daemon.adminURL }
+            _ = model.createWebhook(url: daemon.webhookURL, secret: secret)
+            _ = SandboxScenario.demo.install(in: model)
+            printToStandardOutput(
+                """
+                Sparekey runs against a simulated Seam at \(simulated.url).
+                In about two seconds the code of a guest whose stay has begun fails to reach the lock.
+                """)
+        } reload: {
+            settings
+        }
+        await simulated.stop()
+    }
+
+    /// The configuration with everything that leads outside replaced: this run reaches no address but loopback's. The file of an
+    /// installed Sparekey is read only where it is named.
+    private func settings(environment: [String: String], seamURL: String, secret: String) throws -> Settings {
+        var settings: Settings
+        do {
+            settings =
+                if let configurationPath {
+                    try Settings.load(path: configurationPath, environment: environment, requireSecrets: false)
+                } else {
+                    try Settings.loadWithoutFile(environment: environment, requireSecrets: false)
+                }
+        } catch {
+            throw configurationFailure("\(error)")
+        }
+        settings.listen.host = "127.0.0.1"
+        settings.listen.tls = Settings().listen.tls
+        settings.admin.host = "127.0.0.1"
+        if environment["SPAREKEY_LISTEN_PORT"] == nil { settings.listen.port = 0 }
+        if environment["SPAREKEY_ADMIN_PORT"] == nil { settings.admin.port = 0 }
+        if settings.admin.token == nil { settings.admin.token = SecretText("sparekey-sandbox") }
+        settings.seam.baseURL = seamURL
+        settings.seam.apiKey = SecretText("seam_sandbox_key")
+        settings.webhook.secrets = [SecretText(secret)]
+        if settings.database.path == Settings().database.path {
+            let folder = try makeFolder()
+            settings.database.path = folder + "/sparekey.db"
+        }
+        return settings
+    }
+
+    /// A folder of this run's own, which its user may look at afterwards.
+    private func makeFolder() throws -> String {
+        let base = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+        guard let folder = mkdtemp(strdup(base + "/sparekey-sandbox-XXXXXX")) else {
+            throw ValidationError("No folder can be made in \(base): \(String(cString: strerror(errno)))")
+        }
+        defer { free(folder) }
+        return String(cString: folder)
+    }
+
+    private static func explain(database: String, adminURL: String) {
+        let program = CommandLine.arguments.first ?? "sparekey"
+        printToStandardOutput(
+            """
+
+            A backup code was pulled and recorded. Look at it:
+
+              SPAREKEY_DATABASE_PATH=\(database) \(program) log
+              SPAREKEY_DATABASE_PATH=\(database) \(program) explain $(sqlite3 \(database) 'select original_access_code_id from substitutions')
+              sqlite3 -box \(database) 'select * from substitution_log'
+              curl -H 'Authorization: Bearer sparekey-sandbox' \(adminURL)/api/substitutions
+              \(adminURL)/ in a browser
+
+            Ctrl-C stops it.
+            """)
+    }
+}

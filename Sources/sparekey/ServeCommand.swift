@@ -1,0 +1,55 @@
+internal import ArgumentParser
+internal import Daemon
+internal import Foundation
+internal import Logging
+internal import Policy
+internal import Settings
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Runs the daemon in the foreground.",
+        discussion: """
+            With --sandbox it also runs a simulated Seam on loopback, breaks one guest code and shows the failover: \
+            no account, key or configuration is needed.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Flag(help: "Run against an embedded simulated Seam.")
+    var sandbox = false
+
+    func run() async throws {
+        // A child that ends, or a peer that goes, must not end the daemon.
+        signal(SIGPIPE, SIG_IGN)
+        if sandbox {
+            try await SandboxRun(configurationPath: options.path).run()
+        } else {
+            let settings = try options.load(requireSecrets: true)
+            try await serve(settings) { [options] in try options.load(requireSecrets: true) }
+        }
+    }
+}
+
+/// Runs the daemon with `settings` until it is told to stop.
+///
+/// - Throws: `ExitCode` 78 for a configuration that cannot be used, 1 for anything else, after saying why.
+func serve(
+    _ settings: Settings, observe: SandboxRun.Observer? = nil,
+    ready: @escaping @Sendable (Daemon) async -> Void = { _ in },
+    reload: @escaping @Sendable () throws -> Settings
+) async throws {
+    let environment = ProcessInfo.processInfo.environment
+    let output = LogOutput(format: settings.log.format, environment: environment)
+    defer { output.flush() }
+    let log = output.logger(label: "sparekey", level: settings.log.level)
+    for warning in settings.warnings { log.warning("\(warning)") }
+    do {
+        let daemon = try Daemon(
+            settings: settings, environment: environment, log: log, observe: { observe?($0, $1) }, reload: reload)
+        try await daemon.run { await ready(daemon) }
+    } catch {
+        log.critical("Stopped", metadata: ["error": "\(error)"])
+        output.flush()
+        throw Daemon.isConfigurationFault(error) ? ExitCode(78) : ExitCode(1)
+    }
+}
