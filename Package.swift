@@ -80,6 +80,7 @@ let package = Package(
         .target(name: "ScriptedServer", path: "Tests/ScriptedServer", swiftSettings: settings),
         tests("HTTPClient", ["ScriptedServer", "Time"]),
         tests("Seam", ["ScriptedServer", "HTTPClient", "JSON", "Policy", "Time"], exclude: ["Fixtures"]),
+        tests("HTTPServer", exclude: ["Fixtures"]),
         tests("Settings", exclude: ["Fixtures"]),
         tests("Ledger", [.product(name: "GRDB", package: "GRDB.swift")]),
     ]

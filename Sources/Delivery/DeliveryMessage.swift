@@ -11,28 +11,50 @@ package struct DeliveryMessage: Sendable {
 
     package init(_ delivery: DueDelivery) {
         id = delivery.id
+        let (type, data) =
+            switch delivery.subject {
+            case .substitution(let facts): (Self.type(of: delivery.kind), Self.data(facts))
+            case .alert(let facts): (Self.type(of: facts, createdAt: delivery.createdAt), Self.data(facts))
+            }
         json = [
-            "id": .string(delivery.id), "type": .string(Self.type(of: delivery.kind)),
-            "timestamp": .string(delivery.createdAt.description),
-            "data": [
-                "substitution_id": .string(delivery.substitutionID),
-                "original_access_code_id": .string(delivery.originalAccessCodeID),
-                "original_name": JSONValue(delivery.originalName),
-                "original_starts_at": JSONValue(delivery.originalStartsAt?.description),
-                "original_ends_at": JSONValue(delivery.originalEndsAt?.description),
-                "device_id": .string(delivery.device.id), "device_name": JSONValue(delivery.device.name),
-                "time_zone": JSONValue(delivery.device.timeZone),
-                "backup_access_code_id": .string(delivery.backupAccessCodeID),
-                "backup_code": JSONValue(delivery.pin?.digits),
-                "backup_starts_at": JSONValue(delivery.backupStartsAt?.description),
-                "backup_ends_at": JSONValue(delivery.backupEndsAt?.description),
-                "custom_metadata": .object(
-                    delivery.device.customMetadata.sorted { $0.key < $1.key }.map {
-                        JSONValue.Member($0.key, .string($0.value))
-                    }),
-                "message": JSONValue(Self.text(delivery)),
-            ],
+            "id": .string(delivery.id), "type": .string(type), "timestamp": .string(delivery.createdAt.description),
+            "data": data,
         ]
+    }
+
+    private static func data(_ facts: SubstitutionFacts) -> JSONValue {
+        [
+            "substitution_id": .string(facts.substitutionID),
+            "original_access_code_id": .string(facts.originalAccessCodeID),
+            "original_name": JSONValue(facts.originalName),
+            "original_starts_at": JSONValue(facts.originalStartsAt?.description),
+            "original_ends_at": JSONValue(facts.originalEndsAt?.description),
+            "device_id": .string(facts.device.id), "device_name": JSONValue(facts.device.name),
+            "time_zone": JSONValue(facts.device.timeZone),
+            "backup_access_code_id": .string(facts.backupAccessCodeID),
+            "backup_code": JSONValue(facts.pin?.digits),
+            "backup_starts_at": JSONValue(facts.backupStartsAt?.description),
+            "backup_ends_at": JSONValue(facts.backupEndsAt?.description),
+            "custom_metadata": .object(
+                facts.device.customMetadata.sorted { $0.key < $1.key }.map {
+                    JSONValue.Member($0.key, .string($0.value))
+                }),
+            "message": JSONValue(text(facts)),
+        ]
+    }
+
+    private static func data(_ facts: AlertFacts) -> JSONValue {
+        [
+            "alert_id": .string(facts.alertID), "alert": .string(facts.alert.kind.rawValue),
+            "access_code_id": JSONValue(facts.alert.accessCodeID), "device_id": JSONValue(facts.alert.deviceID),
+            "device_name": JSONValue(facts.deviceName), "opened_at": .string(facts.openedAt.description),
+            "closed_at": JSONValue(facts.closedAt?.description), "message": .string(facts.alert.text),
+        ]
+    }
+
+    /// An alert has one delivery for its beginning and one, made when it was closed, for its end.
+    private static func type(of facts: AlertFacts, createdAt: Timestamp) -> String {
+        facts.closedAt.map { createdAt >= $0 } == true ? "alert.closed" : "alert.opened"
     }
 
     private static func type(of kind: DeliveryKind) -> String {
@@ -46,10 +68,10 @@ package struct DeliveryMessage: Sendable {
     }
 
     /// A text ready to be sent to the guest; nil once the PIN is purged.
-    private static func text(_ delivery: DueDelivery) -> String? {
-        guard let pin = delivery.pin else { return nil }
-        let door = delivery.device.name.map { " for \($0)" } ?? ""
-        let end = delivery.backupEndsAt.map { " It works until \(readable($0))." } ?? ""
+    private static func text(_ facts: SubstitutionFacts) -> String? {
+        guard let pin = facts.pin else { return nil }
+        let door = facts.device.name.map { " for \($0)" } ?? ""
+        let end = facts.backupEndsAt.map { " It works until \(readable($0))." } ?? ""
         return "Your door code\(door) has changed. Please use \(pin.digits) instead of the code you were given.\(end)"
     }
 

@@ -7,6 +7,8 @@ package import Time
 package struct DeliveryWorker: Sendable {
     private static let batch = 64
     private static let concurrent = 8
+    /// How long an alert is worth telling.
+    private static let alertLifetime = Duration.seconds(86_400)
 
     package let channel: DeliveryChannel
     private let way: any DeliveryWay
@@ -51,7 +53,7 @@ package struct DeliveryWorker: Sendable {
         try await ledger.record(result, of: delivery, now: clock.now())
         let metadata: Logger.Metadata = [
             "delivery_id": "\(delivery.id)", "channel": "\(channel.rawValue)", "kind": "\(delivery.kind.rawValue)",
-            "access_code_id": "\(delivery.originalAccessCodeID)",
+            "access_code_id": "\(delivery.accessCodeID ?? "-")",
         ]
         switch result {
         case .delivered: log.notice("The guest's side has been told", metadata: metadata)
@@ -63,17 +65,23 @@ package struct DeliveryWorker: Sendable {
     }
 
     private func result(of delivery: DueDelivery) async throws -> DeliveryResult {
-        // A code that no longer opens the door must not be told; what is left of it is history.
-        guard delivery.substitutionIsActive || delivery.kind != .created else {
-            return .failed(error: "substitution_over")
+        let end: Timestamp?
+        switch delivery.subject {
+        case .substitution(let facts):
+            // A code that no longer opens the door must not be told; what is left of it is history.
+            if delivery.kind == .created {
+                guard facts.substitutionIsActive else { return .failed(error: "substitution_over") }
+                guard facts.pin != nil else { return .failed(error: "pin_purged") }
+            }
+            end = facts.backupEndsAt ?? facts.originalEndsAt
+        case .alert:
+            end = delivery.createdAt + Self.alertLifetime
         }
-        guard delivery.pin != nil || delivery.kind != .created else { return .failed(error: "pin_purged") }
         switch await way.send(DeliveryMessage(delivery)) {
         case .delivered: return .delivered
         case .refused(let error): return .failed(error: error)
         case .retry(let error, let retryAfter):
             let next = clock.now() + (retryAfter ?? random.delay(retry, afterAttempt: delivery.attempts + 1))
-            let end = delivery.backupEndsAt ?? delivery.originalEndsAt
             if let end, next >= end { return .failed(error: error) }
             return .retry(at: next, error: error)
         }

@@ -211,6 +211,7 @@ struct LaneRun {
             NewSubstitution(
                 failover: failover, reading: reading, backup: backup, reason: reason, pullID: pullID,
                 requestID: calls.lastRequestID, channels: engine.settings.channels, firstDeliveryAt: tellAt,
+                alerts: alertChanges(failover, nil, reading: reading, errorType: nil),
                 journal: calls.entries(of: failover)), now: now)
         switch outcome {
         case .recorded(let substitutionID):
@@ -273,13 +274,6 @@ struct LaneRun {
     private func step(
         _ failover: Failover, _ decision: Decision, reading: AccessCode?, errorType: String?, calls: CallRecorder
     ) -> FailoverStep {
-        var journal = calls.entries(of: failover)
-        if needsNewAlert(failover, decision) {
-            journal.append(
-                JournalEntry(
-                    "alert", accessCodeID: failover.accessCodeID, deviceID: reading?.deviceID ?? failover.deviceID,
-                    detail: ["reason": .string(decision.outcome(of: failover).reason)]))
-        }
         let outcome = decision.outcome(of: failover)
         var next: Timestamp?
         if case .wait(let reason, let until) = decision {
@@ -290,7 +284,9 @@ struct LaneRun {
         }
         return FailoverStep(
             state: outcome.state, reason: outcome.reason, nextAttemptAt: next, reading: reading,
-            lastErrorType: errorType, lastRequestID: calls.lastRequestID, journal: journal)
+            lastErrorType: errorType, lastRequestID: calls.lastRequestID,
+            alerts: alertChanges(failover, decision, reading: reading, errorType: errorType),
+            journal: calls.entries(of: failover))
     }
 
     private func needsNewAlert(_ failover: Failover, _ decision: Decision) -> Bool {

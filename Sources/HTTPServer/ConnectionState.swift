@@ -66,7 +66,8 @@ package struct ConnectionState: Sendable {
     private(set) var isClosed = false
     private var lingeringSince: Instant?
     private var discardedBytes = 0
-    /// Bytes that the socket has not taken; since when there are some, and how many there have been since then.
+    /// Bytes that the socket has not taken, since when there are some, and how many there were to be sent since all had
+    /// been taken.
     private var unsentBytes = 0
     private var writeStart: Instant?
     private var writeBytes = 0
@@ -133,9 +134,8 @@ package struct ConnectionState: Sendable {
         if pending == 0 {
             writeStart = nil
             writeBytes = 0
-        } else {
-            if writeStart == nil { writeStart = now }
-            writeBytes += max(0, pending - unsentBytes)
+        } else if writeStart == nil {
+            writeStart = now
         }
         unsentBytes = pending
         if case .boundary = reading { advance(&actions, now) }
@@ -150,7 +150,7 @@ package struct ConnectionState: Sendable {
         isShuttingDown = true
         if case .boundary = reading {
             advance(&actions, now)
-            if slots.isEmpty, drip == nil, unsentBytes == 0, !isClosing { close(&actions) }
+            if case .discarding = reading, slots.isEmpty, drip == nil, unsentBytes == 0 { close(&actions) }
         }
         return actions
     }
@@ -311,7 +311,7 @@ package struct ConnectionState: Sendable {
     private mutating func payContinue(_ actions: inout [Action]) {
         guard owesContinue, slots.isEmpty, drip == nil, case .body = reading else { return }
         owesContinue = false
-        if parser.awaitsContent { actions.append(.send(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))) }
+        if parser.awaitsContent { send(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8), &actions) }
     }
 
     private mutating func stopReading() {
@@ -357,9 +357,16 @@ package struct ConnectionState: Sendable {
             } else if hasBody {
                 bytes.append(contentsOf: response.body)
             }
-            actions.append(.send(bytes))
+            send(bytes, &actions)
             if closes { lastAnswerBegun() }
         }
+    }
+
+    /// Bytes count as unsent until the socket's side says otherwise: nothing may be closed in between.
+    private mutating func send(_ bytes: [UInt8], _ actions: inout [Action]) {
+        unsentBytes += bytes.count
+        writeBytes += bytes.count
+        actions.append(.send(bytes))
     }
 
     /// Nothing is sent after an answer that closes: later requests of the same connection stay unanswered.
@@ -374,7 +381,7 @@ package struct ConnectionState: Sendable {
 
     private mutating func dripNext(_ actions: inout [Action], _ now: Instant) {
         guard var current = drip, now >= current.next else { return }
-        actions.append(.send(Array(current.body[current.offset...].prefix(1))))
+        send(Array(current.body[current.offset...].prefix(1)), &actions)
         current.offset += 1
         current.next += current.interval
         if current.offset < current.body.count {

@@ -15,6 +15,11 @@ package struct Headers: Sendable, Sequence {
 
     package init() {}
 
+    /// Fields as a parser would have found them, for tests; names are made small, nothing is checked.
+    package init(_ fields: [(String, String)]) {
+        for (name, value) in fields { append(name: Array(name.utf8)[...], value: Array(value.utf8)[...]) }
+    }
+
     /// How many field lines there are.
     package var count: Int { fields.count }
 

@@ -65,7 +65,19 @@ package struct RequestHead: Sendable {
     package var peer: String
 
     /// The connection ends after the answer: `Connection: close`, or HTTP/1.0.
-    var closes: Bool
+    var closes = false
     /// The client waits for `100 Continue` before it sends the content (RFC 9110 10.1.1).
-    var expectsContinue: Bool
+    var expectsContinue = false
+
+    package init(
+        method: Request.Method, path: [UInt8], query: [UInt8]? = nil, headers: Headers = Headers(),
+        contentLength: Int? = 0, peer: String
+    ) {
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.contentLength = contentLength
+        self.peer = peer
+    }
 }

@@ -1,9 +1,8 @@
 extension RequestHead {
     /// What the fields mean for the message as a whole, once all are known.
     init(_ line: RequestLine, _ headers: Headers, limits: Limits, peer: String) throws(Rejection) {
-        self.init(
-            method: line.method, path: line.path, query: line.query, headers: headers, contentLength: 0, peer: peer,
-            closes: line.isVersion10, expectsContinue: false)
+        self.init(method: line.method, path: line.path, query: line.query, headers: headers, peer: peer)
+        closes = line.isVersion10
         try checkHost(isRequired: !line.isVersion10)
         try checkRepeats()
         contentLength = try framing(isVersion10: line.isVersion10, limits: limits)

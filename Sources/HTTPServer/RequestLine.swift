@@ -52,9 +52,9 @@ struct RequestLine: Sendable {
 
     /// `"HTTP/" DIGIT "." DIGIT`, case-sensitive (RFC 9112 2.3). Other well-formed versions are 505 (RFC 9110 15.6.6).
     ///
-    /// 1.0 is taken because that is what nginx speaks to an upstream unless told otherwise (`proxy_http_version` is 1.0
-    /// by default up to 1.29), and a listener behind a proxy is one of the ways to run this server. It is never kept
-    /// alive and never chunked.
+    /// 1.0 is taken because that is what nginx speaks to an upstream unless told otherwise (`proxy_http_version`, 1.0 by
+    /// default in the nginx of Debian 12), and a listener behind a proxy is one of the ways to run this server. It is
+    /// never kept alive and never chunked.
     private mutating func readVersion(_ version: ArraySlice<UInt8>) throws(Rejection) {
         let start = version.startIndex
         guard version.count == 8, version.starts(with: "HTTP/".utf8), version[start + 5].isDigit,

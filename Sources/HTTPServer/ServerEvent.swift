@@ -15,6 +15,8 @@ package enum ServerEvent: Sendable, Equatable {
     case responseTimedOut
     /// The client did not take its answer in time.
     case writeTimedOut
+    /// The wire is of no use: no handshake, or damaged bytes.
+    case wireFailed
     /// The peer reset the connection, or the handler aborted it.
     case connectionReset
 }

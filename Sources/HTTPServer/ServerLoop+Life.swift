@@ -143,7 +143,7 @@ extension ServerLoop {
                 shutdownWaiters.append(done)
                 turn { now in
                     // What has connected already is served, not reset with the listener.
-                    acceptAll(now)
+                    for _ in 0..<8 { acceptAll(now) }
                     phase = .stopping
                     closeListeners()
                     deadlines.insert(now + deadline, key: ServerLoop.shutdownKey)

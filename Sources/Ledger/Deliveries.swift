@@ -3,13 +3,46 @@ internal import JSON
 package import Policy
 package import Time
 
-/// A delivery that is due, with all that its message is made of. The PIN goes into the message and nowhere else.
+/// A delivery that is due, with all that its message is made of.
 package struct DueDelivery: Sendable {
+    package enum Subject: Sendable {
+        case substitution(SubstitutionFacts)
+        case alert(AlertFacts)
+    }
+
     package var id: String
     package var channel: DeliveryChannel
     package var kind: DeliveryKind
     package var attempts: Int
     package var createdAt: Timestamp
+    package var subject: Subject
+
+    /// Whom it is about, for the journal and the log.
+    package var accessCodeID: String? {
+        switch subject {
+        case .substitution(let facts): facts.originalAccessCodeID
+        case .alert(let facts): facts.alert.accessCodeID
+        }
+    }
+
+    package var deviceID: String? {
+        switch subject {
+        case .substitution(let facts): facts.device.id
+        case .alert(let facts): facts.alert.deviceID
+        }
+    }
+}
+
+package struct AlertFacts: Sendable {
+    package var alertID: String
+    package var alert: Alert
+    package var openedAt: Timestamp
+    package var closedAt: Timestamp?
+    package var deviceName: String?
+}
+
+/// What a guest's message is made of. The PIN goes into the message and nowhere else.
+package struct SubstitutionFacts: Sendable {
     package var substitutionID: String
     package var originalAccessCodeID: String
     package var originalName: String?
@@ -70,7 +103,7 @@ extension Ledger {
             try database.journal(
                 [
                     JournalEntry(
-                        "delivery.attempted", accessCodeID: delivery.originalAccessCodeID, deviceID: delivery.device.id,
+                        "delivery.attempted", accessCodeID: delivery.accessCodeID, deviceID: delivery.deviceID,
                         detail: [
                             "delivery_id": .string(delivery.id), "channel": .string(delivery.channel.rawValue),
                             "kind": .string(delivery.kind.rawValue), "state": .string(state),
@@ -94,7 +127,7 @@ extension Ledger {
             try database.journal(
                 [
                     JournalEntry(
-                        "delivery.claimed", accessCodeID: delivery.originalAccessCodeID, deviceID: delivery.device.id,
+                        "delivery.claimed", accessCodeID: delivery.accessCodeID, deviceID: delivery.deviceID,
                         detail: ["delivery_id": .string(delivery.id), "until": .string((now + lease).description)])
                 ], at: now)
             return delivery
@@ -110,8 +143,10 @@ extension Ledger {
                 let row = try Row.fetchOne(
                     database,
                     sql: """
-                        SELECT d.state, s.original_access_code_id, s.device_id FROM deliveries d
-                        JOIN substitutions s USING (substitution_id) WHERE d.delivery_id = ? AND d.channel = 'manual'
+                        SELECT d.state, coalesce(s.original_access_code_id, a.access_code_id) AS access_code_id,
+                            coalesce(s.device_id, a.device_id) AS device_id
+                        FROM deliveries d LEFT JOIN substitutions s USING (substitution_id) LEFT JOIN alerts a USING (alert_id)
+                        WHERE d.delivery_id = ? AND d.channel = 'manual'
                         """, arguments: [deliveryID])
             else { return false }
             let state: String = row["state"]
@@ -125,7 +160,7 @@ extension Ledger {
             try database.journal(
                 [
                     JournalEntry(
-                        "delivery.acknowledged", accessCodeID: row["original_access_code_id"],
+                        "delivery.acknowledged", accessCodeID: row["access_code_id"],
                         deviceID: row["device_id"],
                         detail: ["delivery_id": .string(deliveryID)])
                 ], at: now)
@@ -143,24 +178,53 @@ extension Ledger {
                 SELECT d.delivery_id, d.channel, d.kind, d.attempts, d.created_at, s.substitution_id,
                     s.original_access_code_id, s.backup_access_code_id, s.backup_code, s.backup_starts_at, s.backup_ends_at,
                     s.state AS substitution_state, s.device_id, f.original_name, f.original_starts_at, f.original_ends_at,
-                    v.name AS device_name, v.time_zone, v.custom_metadata
-                FROM deliveries d JOIN substitutions s USING (substitution_id) JOIN failovers f USING (failover_id)
-                    LEFT JOIN devices v ON v.device_id = s.device_id
+                    v.name AS device_name, v.time_zone, v.custom_metadata, a.alert_id, a.kind AS alert_kind, a.subject,
+                    a.access_code_id AS alert_access_code_id, a.device_id AS alert_device_id, a.text, a.opened_at, a.closed_at
+                FROM deliveries d LEFT JOIN substitutions s USING (substitution_id) LEFT JOIN failovers f USING (failover_id)
+                    LEFT JOIN alerts a USING (alert_id)
+                    LEFT JOIN devices v ON v.device_id = coalesce(s.device_id, a.device_id)
                 WHERE d.channel = ?1 AND ((d.state = 'pending' AND d.next_attempt_at <= ?2)
                     OR (d.state = 'claimed' AND d.claimed_until <= ?2))
                 ORDER BY f.original_starts_at, d.created_at LIMIT ?3
                 """, arguments: [channel.rawValue, now.sql, limit]
-        ).map(DueDelivery.init(row:))
+        ).compactMap(DueDelivery.init(row:))
     }
 }
 
 extension DueDelivery {
-    init(row: Row) {
+    fileprivate init?(row: Row) {
         id = row["delivery_id"]
         channel = DeliveryChannel(rawValue: row["channel"]) ?? .manual
         kind = DeliveryKind(rawValue: row["kind"]) ?? .created
         attempts = row["attempts"]
         createdAt = row.time("created_at") ?? Timestamp(secondsSinceEpoch: 0)
+        if row["substitution_id"] != nil {
+            subject = .substitution(SubstitutionFacts(row: row))
+        } else if let facts = AlertFacts(row: row) {
+            subject = .alert(facts)
+        } else {
+            return nil
+        }
+    }
+}
+
+extension AlertFacts {
+    fileprivate init?(row: Row) {
+        guard let id = row["alert_id"] as String?, let kind = Alert.Kind(rawValue: row["alert_kind"]) else {
+            return nil
+        }
+        alertID = id
+        alert = Alert(
+            kind, subject: row["subject"], accessCodeID: row["alert_access_code_id"], deviceID: row["alert_device_id"],
+            text: row["text"])
+        openedAt = row.time("opened_at") ?? Timestamp(secondsSinceEpoch: 0)
+        closedAt = row.time("closed_at")
+        deviceName = row["device_name"]
+    }
+}
+
+extension SubstitutionFacts {
+    fileprivate init(row: Row) {
         substitutionID = row["substitution_id"]
         originalAccessCodeID = row["original_access_code_id"]
         originalName = row["original_name"]

@@ -57,11 +57,13 @@ package struct FailoverStep: Sendable {
     package var reading: AccessCode?
     package var lastErrorType: String?
     package var lastRequestID: String?
+    package var alerts: AlertChanges
     package var journal: [JournalEntry]
 
     package init(
         state: FailoverState, reason: String, nextAttemptAt: Timestamp? = nil, reading: AccessCode? = nil,
-        lastErrorType: String? = nil, lastRequestID: String? = nil, journal: [JournalEntry] = []
+        lastErrorType: String? = nil, lastRequestID: String? = nil, alerts: AlertChanges = AlertChanges(),
+        journal: [JournalEntry] = []
     ) {
         self.state = state
         self.reason = reason
@@ -69,6 +71,7 @@ package struct FailoverStep: Sendable {
         self.reading = reading
         self.lastErrorType = lastErrorType
         self.lastRequestID = lastRequestID
+        self.alerts = alerts
         self.journal = journal
     }
 }
@@ -146,7 +149,8 @@ extension Ledger {
     /// Ends one look. A failover that the operator or an event closed meanwhile stays as it is; one that an event asked to look
     /// at again meanwhile is due at once, whatever this look found.
     package func record(_ step: FailoverStep, of failover: Failover, now: Timestamp) async throws(LedgerError) {
-        try await write { database in try Self.record(step, of: failover, now: now, in: database) }
+        let random = random
+        try await write { database in try Self.record(step, of: failover, now: now, random: random, in: database) }
     }
 
     /// Writes down that a backup is about to be pulled, before Seam is asked.
@@ -182,13 +186,14 @@ extension Ledger {
     package func recordFailedPull(
         _ pullID: String, isKnownToHaveFailed: Bool, step: FailoverStep, of failover: Failover, now: Timestamp
     ) async throws(LedgerError) {
+        let random = random
         try await write { database in
             try database.execute(
                 sql: "UPDATE pulls SET finished_at = ?, outcome = ?, error_type = ?, request_id = ? WHERE pull_id = ?",
                 arguments: [
                     now.sql, isKnownToHaveFailed ? "failed" : "unknown", step.lastErrorType, step.lastRequestID, pullID,
                 ])
-            try Self.record(step, of: failover, now: now, in: database)
+            try Self.record(step, of: failover, now: now, random: random, in: database)
         }
     }
 }
@@ -239,7 +244,9 @@ extension Ledger {
         return kind != "failover.touched"
     }
 
-    static func record(_ step: FailoverStep, of failover: Failover, now: Timestamp, in database: Database) throws {
+    static func record(
+        _ step: FailoverStep, of failover: Failover, now: Timestamp, random: RandomSource, in database: Database
+    ) throws {
         guard
             let row = try Row.fetchOne(
                 database,
@@ -270,6 +277,7 @@ extension Ledger {
                 "error_type": JSONValue(step.lastErrorType), "request_id": JSONValue(step.lastRequestID),
             ])
         try database.journal(step.journal + [decision], at: now)
+        try database.apply(step.alerts, now: now, random: random)
     }
 
     /// Keeps the original's name, window and lock as last read.

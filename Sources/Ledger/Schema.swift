@@ -87,9 +87,22 @@ enum Schema {
         ) STRICT;
         CREATE INDEX substitutions_active ON substitutions (backup_ends_at) WHERE state = 'active';
 
+        CREATE TABLE alerts (
+            alert_id TEXT NOT NULL PRIMARY KEY,
+            kind TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            access_code_id TEXT,
+            device_id TEXT,
+            text TEXT NOT NULL,
+            opened_at TEXT NOT NULL,
+            closed_at TEXT
+        ) STRICT;
+        CREATE UNIQUE INDEX alerts_open ON alerts (kind, subject) WHERE closed_at IS NULL;
+
         CREATE TABLE deliveries (
             delivery_id TEXT NOT NULL PRIMARY KEY,
             substitution_id TEXT REFERENCES substitutions (substitution_id),
+            alert_id TEXT REFERENCES alerts (alert_id),
             channel TEXT NOT NULL CHECK (channel IN ('webhook', 'command', 'manual')),
             kind TEXT NOT NULL CHECK (kind IN ('created', 'updated', 'revoked', 'recovered', 'alert')),
             state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'claimed', 'delivered', 'failed')),

@@ -23,11 +23,13 @@ package struct NewSubstitution: Sendable {
     package var requestID: String?
     package var channels: [DeliveryChannel]
     package var firstDeliveryAt: Timestamp
+    package var alerts: AlertChanges
     package var journal: [JournalEntry]
 
     package init(
         failover: Failover, reading: AccessCode, backup: AccessCode, reason: SubstitutionReason, pullID: String?,
-        requestID: String?, channels: [DeliveryChannel], firstDeliveryAt: Timestamp, journal: [JournalEntry]
+        requestID: String?, channels: [DeliveryChannel], firstDeliveryAt: Timestamp, alerts: AlertChanges,
+        journal: [JournalEntry]
     ) {
         self.failover = failover
         self.reading = reading
@@ -37,6 +39,7 @@ package struct NewSubstitution: Sendable {
         self.requestID = requestID
         self.channels = channels
         self.firstDeliveryAt = firstDeliveryAt
+        self.alerts = alerts
         self.journal = journal
     }
 }
@@ -57,7 +60,7 @@ extension Ledger {
         _ new: NewSubstitution, now: Timestamp
     ) async throws(LedgerError) -> SubstitutionOutcome {
         let substitutionID = random.identifier(prefix: "sub_")
-        let deliveries = new.channels.map { ($0, random.identifier(prefix: "dlv_")) }
+        let random = random
         return try await write { database in
             let existing = try Row.fetchAll(
                 database,
@@ -73,7 +76,7 @@ extension Ledger {
                         """, arguments: [now.sql, new.backup.id, new.requestID, pullID])
             }
             if existing.contains(where: { $0["original_access_code_id"] as String == new.failover.accessCodeID }) {
-                try Self.close(new, now: now, in: database)
+                try Self.close(new, now: now, random: random, in: database)
                 return .alreadyRecorded
             }
             guard existing.isEmpty else { return .backupBelongsToAnother }
@@ -95,21 +98,15 @@ extension Ledger {
                     substitutionID, new.failover.id, new.failover.accessCodeID, new.backup.deviceID, new.backup.id,
                     new.backup.pin?.digits, new.backup.startsAt?.sql, new.backup.endsAt?.sql, now.sql, now.sql,
                 ])
-            for (channel, deliveryID) in deliveries {
-                try database.execute(
-                    sql: """
-                        INSERT INTO deliveries (delivery_id, substitution_id, channel, kind, created_at, next_attempt_at)
-                        VALUES (?, ?, ?, 'created', ?, ?)
-                        """,
-                    arguments: [deliveryID, substitutionID, channel.rawValue, now.sql, new.firstDeliveryAt.sql])
-            }
-            try Self.close(new, now: now, in: database)
+            try database.addDeliveries(
+                .created, substitutionID: substitutionID, channels: new.channels, dueAt: new.firstDeliveryAt, now: now,
+                random: random)
+            try Self.close(new, now: now, random: random, in: database)
             let entry = JournalEntry(
                 "substitution.recorded", accessCodeID: new.failover.accessCodeID, deviceID: new.backup.deviceID,
                 detail: [
                     "substitution_id": .string(substitutionID), "backup_access_code_id": .string(new.backup.id),
                     "reason": .string(new.reason.rawValue), "request_id": JSONValue(new.requestID),
-                    "deliveries": .array(deliveries.map { .string($0.1) }),
                 ])
             try database.journal([entry], at: now)
             return .recorded(substitutionID: substitutionID)
@@ -120,13 +117,14 @@ extension Ledger {
     package func recordPendingBackup(
         pullID: String, backupID: String, requestID: String?, step: FailoverStep, of failover: Failover, now: Timestamp
     ) async throws(LedgerError) {
+        let random = random
         try await write { database in
             try database.execute(
                 sql: """
                     UPDATE pulls SET finished_at = ?, outcome = 'pulled', backup_access_code_id = ?, request_id = ?
                     WHERE pull_id = ?
                     """, arguments: [now.sql, backupID, requestID, pullID])
-            try Self.record(step, of: failover, now: now, in: database)
+            try Self.record(step, of: failover, now: now, random: random, in: database)
         }
     }
 
@@ -165,10 +163,12 @@ extension Ledger {
         }
     }
 
-    private static func close(_ new: NewSubstitution, now: Timestamp, in database: Database) throws {
+    private static func close(
+        _ new: NewSubstitution, now: Timestamp, random: RandomSource, in database: Database
+    ) throws {
         let step = FailoverStep(
             state: .substituted, reason: new.reason.rawValue, reading: new.reading, lastRequestID: new.requestID,
-            journal: new.journal)
-        try record(step, of: new.failover, now: now, in: database)
+            alerts: new.alerts, journal: new.journal)
+        try record(step, of: new.failover, now: now, random: random, in: database)
     }
 }

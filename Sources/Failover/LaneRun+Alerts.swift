@@ -1,0 +1,62 @@
+internal import Ledger
+internal import Policy
+
+extension LaneRun {
+    /// What a decision opens, and what the reading behind it shows to be well again.
+    ///
+    /// - Parameter decision: nil where a substitution was recorded.
+    func alertChanges(
+        _ failover: Failover, _ decision: Decision?, reading: AccessCode?, errorType: String?
+    ) -> AlertChanges {
+        var changes = AlertChanges()
+        changes.channels = engine.settings.channels
+        let deviceID = reading?.deviceID ?? failover.deviceID
+        if let alert = decision.flatMap({ alert(for: $0, failover, deviceID: deviceID, errorType: errorType) }) {
+            changes.opened = [alert]
+        }
+        let opened = changes.opened.first?.kind
+        if let deviceID, opened != .poolEmpty, decision == nil || reading?.isBackupAvailable == true {
+            changes.closed.append(.init(.poolEmpty, subject: deviceID))
+        }
+        // Whatever Seam answered with a reading, it accepted the key.
+        if reading != nil { changes.closed.append(.init(.unauthorized, subject: "workspace")) }
+        if failover.reason == WaitReason.refused.rawValue, opened != .refused {
+            changes.closed.append(.init(.refused, subject: failover.accessCodeID))
+        }
+        return changes
+    }
+
+    private func alert(
+        for decision: Decision, _ failover: Failover, deviceID: String?, errorType: String?
+    ) -> Alert? {
+        let code = failover.accessCodeID
+        func alert(_ kind: Alert.Kind, subject: String, _ text: String) -> Alert {
+            Alert(kind, subject: subject, accessCodeID: code, deviceID: deviceID, text: text)
+        }
+        switch decision {
+        case .ineligible(.isBackup):
+            return alert(
+                .backupFailed, subject: code,
+                "A backup code failed on its lock. If a guest was given it, give them another way in.")
+        case .ineligible(.unsupportedDevice):
+            return alert(
+                .unsupportedDevice, subject: code,
+                "A guest code failed on a lock that has no backup codes. Give the guest another way in.")
+        case .wait(.poolEmpty, _):
+            return alert(
+                .poolEmpty, subject: deviceID ?? code,
+                "A guest code failed and the lock's pool of backup codes is empty. It is looked at again until the stay ends; look whether the lock is online."
+            )
+        case .wait(.unauthorized, _):
+            return alert(
+                .unauthorized, subject: "workspace",
+                "Seam refuses the API key. Check seam.api_key, and that the key was not revoked in Seam Console.")
+        case .wait(.refused, _):
+            return alert(
+                .refused, subject: code,
+                "Seam refused to give a backup code (\(errorType ?? "no reason")). It is asked again until the stay ends."
+            )
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,172 @@
+internal import GRDB
+internal import JSON
+package import Time
+
+/// Something that a person has to know, from the moment it is so until it is well again: one alert for a kind and subject, however
+/// often it is seen meanwhile.
+package struct Alert: Sendable, Equatable {
+    package enum Kind: String, Sendable, Equatable, CaseIterable {
+        /// A backup code itself failed.
+        case backupFailed = "backup_failed"
+        /// A lock without backup pools has a guest code that failed.
+        case unsupportedDevice = "unsupported_device"
+        case poolEmpty = "pool_empty"
+        case poolPartial = "pool_partial"
+        case manyActiveBackups = "many_active_backups"
+        case poolDisabled = "pool_disabled"
+        case unauthorized
+        case refused
+        /// A backup's end could not be moved with the stay's.
+        case notExtended = "not_extended"
+        /// A backup is still on the lock after it should have gone.
+        case notRemoved = "not_removed"
+        /// No way of telling the guest's side is left.
+        case notDelivered = "not_delivered"
+    }
+
+    package var kind: Kind
+    /// What it is about: an access code's, a device's or a substitution's ID, or `workspace`. An open alert is found by kind and subject.
+    package var subject: String
+    package var accessCodeID: String?
+    package var deviceID: String?
+    /// What happened and what to do, for a person. Never a PIN.
+    package var text: String
+
+    package init(_ kind: Kind, subject: String, accessCodeID: String? = nil, deviceID: String? = nil, text: String) {
+        self.kind = kind
+        self.subject = subject
+        self.accessCodeID = accessCodeID
+        self.deviceID = deviceID
+        self.text = text
+    }
+}
+
+/// What one step opens and closes, in the transaction that records the step.
+package struct AlertChanges: Sendable, Equatable {
+    package struct Key: Sendable, Equatable {
+        package var kind: Alert.Kind
+        package var subject: String
+
+        package init(_ kind: Alert.Kind, subject: String) {
+            self.kind = kind
+            self.subject = subject
+        }
+    }
+
+    package var opened: [Alert] = []
+    package var closed: [Key] = []
+    /// The ways in which both are told.
+    package var channels: [DeliveryChannel] = []
+
+    package init() {}
+}
+
+extension Ledger {
+    /// Opens the alert and its deliveries, unless it is open already.
+    ///
+    /// - Returns: whether it is new.
+    @discardableResult
+    package func open(_ alert: Alert, channels: [DeliveryChannel], now: Timestamp) async throws(LedgerError) -> Bool {
+        let random = random
+        return try await write { database in try database.open(alert, channels: channels, now: now, random: random) }
+    }
+
+    /// Closes the alert and has that delivered, if it is open.
+    ///
+    /// - Returns: whether it was.
+    @discardableResult
+    package func closeAlert(
+        _ kind: Alert.Kind, subject: String, channels: [DeliveryChannel], now: Timestamp
+    ) async throws(LedgerError) -> Bool {
+        let random = random
+        return try await write { database in
+            try database.closeAlert(kind, subject: subject, channels: channels, now: now, random: random)
+        }
+    }
+
+    /// How many are open, by kind.
+    package func openAlertCounts() async throws(LedgerError) -> [Alert.Kind: Int] {
+        try await read { database in
+            var counts: [Alert.Kind: Int] = [:]
+            let rows = try Row.fetchAll(
+                database, sql: "SELECT kind, count(*) AS count FROM alerts WHERE closed_at IS NULL GROUP BY kind")
+            for row in rows {
+                if let kind = Alert.Kind(rawValue: row["kind"]) { counts[kind] = row["count"] }
+            }
+            return counts
+        }
+    }
+}
+
+extension Database {
+    func apply(_ changes: AlertChanges, now: Timestamp, random: RandomSource) throws {
+        for key in changes.closed {
+            _ = try closeAlert(key.kind, subject: key.subject, channels: changes.channels, now: now, random: random)
+        }
+        for alert in changes.opened { _ = try open(alert, channels: changes.channels, now: now, random: random) }
+    }
+
+    func open(_ alert: Alert, channels: [DeliveryChannel], now: Timestamp, random: RandomSource) throws -> Bool {
+        let alertID = random.identifier(prefix: "alert_")
+        try execute(
+            sql: """
+                INSERT INTO alerts (alert_id, kind, subject, access_code_id, device_id, text, opened_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (kind, subject) WHERE closed_at IS NULL DO NOTHING
+                """,
+            arguments: [
+                alertID, alert.kind.rawValue, alert.subject, alert.accessCodeID, alert.deviceID, alert.text, now.sql,
+            ])
+        guard changesCount > 0 else { return false }
+        try addDeliveries(.alert, alertID: alertID, channels: channels, dueAt: now, now: now, random: random)
+        try journal(
+            [
+                JournalEntry(
+                    "alert.opened", accessCodeID: alert.accessCodeID, deviceID: alert.deviceID,
+                    detail: [
+                        "alert_id": .string(alertID), "alert": .string(alert.kind.rawValue),
+                        "text": .string(alert.text),
+                    ])
+            ], at: now)
+        return true
+    }
+
+    func closeAlert(
+        _ kind: Alert.Kind, subject: String, channels: [DeliveryChannel], now: Timestamp, random: RandomSource
+    ) throws -> Bool {
+        guard
+            let row = try Row.fetchOne(
+                self,
+                sql:
+                    "SELECT alert_id, access_code_id, device_id FROM alerts WHERE kind = ? AND subject = ? AND closed_at IS NULL",
+                arguments: [kind.rawValue, subject])
+        else { return false }
+        let alertID: String = row["alert_id"]
+        try execute(sql: "UPDATE alerts SET closed_at = ? WHERE alert_id = ?", arguments: [now.sql, alertID])
+        try addDeliveries(.alert, alertID: alertID, channels: channels, dueAt: now, now: now, random: random)
+        try journal(
+            [
+                JournalEntry(
+                    "alert.closed", accessCodeID: row["access_code_id"], deviceID: row["device_id"],
+                    detail: ["alert_id": .string(alertID), "alert": .string(kind.rawValue)])
+            ], at: now)
+        return true
+    }
+
+    /// One row for each way, each with its own attempts and state.
+    func addDeliveries(
+        _ kind: DeliveryKind, substitutionID: String? = nil, alertID: String? = nil, channels: [DeliveryChannel],
+        dueAt: Timestamp, now: Timestamp, random: RandomSource
+    ) throws {
+        for channel in channels {
+            try execute(
+                sql: """
+                    INSERT INTO deliveries (delivery_id, substitution_id, alert_id, channel, kind, created_at, next_attempt_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    random.identifier(prefix: "dlv_"), substitutionID, alertID, channel.rawValue, kind.rawValue,
+                    now.sql, dueAt.sql,
+                ])
+        }
+    }
+}

@@ -1,0 +1,210 @@
+import Dispatch
+import Glibc
+import Synchronization
+import Testing
+
+@testable import HTTPServer
+
+private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+/// Starting, stopping, and running out of things.
+@Suite(.timeLimit(.minutes(1))) struct ServerLifeTests {
+    @Test func aTakenPortIsNamed() throws {
+        let first = try answeringServer { _ in Response(204) }
+        let second = Server(host: "127.0.0.1", port: first.port) { _, _ in }
+        let error = #expect(throws: ServerError.self) { try second.start() }
+        #expect(error?.what == .bind)
+        #expect(error?.errno == EADDRINUSE)
+        #expect(error?.location == "127.0.0.1:\(first.port)")
+        #expect(error?.hint.contains("another port") == true)
+    }
+
+    @Test func anUnknownHostIsNamed() {
+        let server = Server(host: "no.such.host.invalid", port: 0) { _, _ in }
+        let error = #expect(throws: ServerError.self) { try server.start() }
+        #expect(error?.what == .resolve)
+    }
+
+    @Test func startsOnce() throws {
+        let server = try answeringServer { _ in Response(204) }
+        let error = #expect(throws: ServerError.self) { try server.start() }
+        #expect(error?.what == .state)
+    }
+
+    @Test(arguments: ["127.0.0.1", "localhost", "::1", "::", "*", "0.0.0.0"])
+    func listensOn(host: String) async throws {
+        let server = Server(host: host, port: 0) { $1.respond(Response(200, body: Array($0.peer.utf8))) }
+        do {
+            try server.start()
+        } catch {
+            // A machine without IPv6 has no ::1.
+            #expect(host.contains(":") || host == "*")
+            #expect(error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL)
+            return
+        }
+        let port = server.port
+        let peer = try await blocking {
+            let client = try TestClient(port: port, family: host == "::1" ? AF_INET6 : AF_INET)
+            try client.send(get)
+            return String(decoding: try client.answer().body, as: UTF8.self)
+        }
+        #expect(peer.hasPrefix(host == "::1" ? "[::1]:" : "127.0.0.1:"))
+        await server.shutdown(deadline: .seconds(5))
+    }
+
+    @Test func shutdownClosesWhatIsIdleAndFreesThePort() async throws {
+        let server = try answeringServer { _ in Response(204) }
+        let port = server.port
+        let kept = try await blocking { try Kept(port: port, get) }
+        #expect(try await kept.answer().status == 204)
+        await server.shutdown(deadline: .seconds(30))
+        #expect(try await kept.isAtEnd())
+        let next = Server(host: "127.0.0.1", port: port) { $1.respond(Response(204)) }
+        try next.start()
+        await server.shutdown(deadline: .seconds(1))
+    }
+
+    /// A server that is stopped, or merely let go of, leaves nothing behind: neither sockets nor memory.
+    @Test(arguments: [true, false]) func aServerIsLetGoOf(isShutDown: Bool) async throws {
+        let gone = Collector<String>()
+        var server: Server? = try {
+            let token = Token(gone)
+            return try answeringServer { _ in
+                _ = token
+                return Response(204)
+            }
+        }()
+        let port = try #require(server?.port)
+        let kept = try await blocking { try Kept(port: port, get) }
+        #expect(try await kept.answer().status == 204)
+        if isShutDown { await server?.shutdown(deadline: .seconds(5)) }
+        server = nil
+        #expect(await gone.first(1) == ["gone"])
+        #expect(try await kept.isAtEnd())
+    }
+
+    @Test func shutdownWaitsForTheHandlerButNotForEver() async throws {
+        var limits = Limits()
+        limits.responseTimeout = nil
+        let harness = try Harness(limits)
+        let port = harness.server.port
+        let answered = try await blocking { try Kept(port: port, get) }
+        let exchange = await harness.exchanges.first(1)[0]
+        let unanswered = try await blocking { try Kept(port: port, get) }
+        _ = await harness.exchanges.first(2)
+        async let stopped: Void = harness.server.shutdown(deadline: .milliseconds(500))
+        exchange.responder.respond(Response(204))
+        try await blocking {
+            let answer = try answered.client.answer()
+            #expect(answer.status == 204)
+            #expect(try answered.client.isAtEnd())
+            #expect(try unanswered.client.isAtEnd())
+        }
+        await stopped
+    }
+
+    /// Every request that a handler got is answered, and the answer arrives, however busy the server is when it stops.
+    @Test func shutdownUnderLoadLosesNoAnswer() async throws {
+        let commits = Commits()
+        let server = Server(host: "127.0.0.1", port: 0) { commits.take($1) }
+        commits.server.withLock { $0 = server }
+        defer { commits.server.withLock { $0 = nil } }
+        try server.start()
+        let port = server.port
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for lane in 0..<24 {
+                group.addTask {
+                    try await blocking {
+                        // Ends when the server is gone.
+                        while let client = try? TestClient(port: port) {
+                            do {
+                                while true {
+                                    try client.send(lane.isMultiple(of: 2) ? get : get + get)
+                                    for _ in 0..<(lane.isMultiple(of: 2) ? 1 : 2) {
+                                        #expect(try client.answer().status == 204)
+                                        commits.countAnswer()
+                                    }
+                                }
+                            } catch {}
+                        }
+                    }
+                }
+            }
+            group.addTask {
+                try await blocking { commits.warm.wait() }
+                await server.shutdown(deadline: .seconds(10))
+            }
+            try await group.waitForAll()
+        }
+        #expect(commits.answered.load(ordering: .relaxed) == commits.handled.load(ordering: .relaxed))
+    }
+
+    /// In a process of its own: descriptors are the whole process's.
+    @Test func survivesRunningOutOfDescriptors() async {
+        await #expect(processExitsWith: .success) {
+            var limit = rlimit(rlim_cur: 128, rlim_max: 128)
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            let harness = try Harness()
+            let port = harness.server.port
+            // A connection at work does not give way.
+            let busy = try Kept(port: port, get)
+            let exchange = await harness.exchanges.first(1)[0]
+            // One descriptor is left for the client, none for the server.
+            let last = dup(0)
+            var hoard: [Int32] = []
+            while true {
+                let descriptor = dup(0)
+                if descriptor < 0 { break }
+                hoard.append(descriptor)
+            }
+            close(last)
+            let refused = try TestClient(port: port)
+            #expect((try? refused.isAtEnd()) ?? true)
+            #expect(harness.events.elements.contains(.acceptPaused(errno: EMFILE)))
+            for descriptor in hoard { close(descriptor) }
+            // It resumes by itself.
+            let next = try Kept(port: port, get)
+            await harness.exchanges.first(2)[1].responder.respond(Response(204))
+            #expect(try await next.answer().status == 204)
+            #expect(harness.events.elements.contains(.acceptResumed))
+            exchange.responder.respond(Response(204))
+            #expect(try await busy.answer().status == 204)
+        }
+    }
+}
+
+/// Answers as a group commit does: whatever has gathered meanwhile is answered together.
+private final class Commits: Sendable {
+    let handled = Atomic(0)
+    let answered = Atomic(0)
+    let server = Mutex<Server?>(nil)
+    private let queue = DispatchQueue(label: "commit")
+    private let waiting = Mutex<[Responder]>([])
+
+    /// Signalled once a good number of answers has arrived.
+    let warm = DispatchSemaphore(value: 0)
+
+    func countAnswer() {
+        if answered.add(1, ordering: .relaxed).newValue == 2_000 { warm.signal() }
+    }
+
+    func take(_ responder: Responder) {
+        handled.add(1, ordering: .relaxed)
+        waiting.withLock { $0.append(responder) }
+        queue.async { [self] in
+            let batch = waiting.withLock { waiting in
+                defer { waiting = [] }
+                return waiting
+            }
+            server.withLock { $0 }?.respond(batch.map { ($0, Response(204)) })
+        }
+    }
+}
+
+private final class Token: Sendable {
+    private let gone: Collector<String>
+
+    init(_ gone: Collector<String>) { self.gone = gone }
+
+    deinit { gone.append("gone") }
+}
