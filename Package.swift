@@ -64,7 +64,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
         room(
-            "Sandbox", ["HTTPClient", "HTTPServer", "JSON", "Signatures", "Time"]),
+            "Sandbox", ["Crypto", "HTTPClient", "HTTPServer", "JSON", "Signatures", "Time"]),
         .executableTarget(
             name: "sparekey",
             dependencies: [
@@ -80,6 +80,7 @@ let package = Package(
         .target(name: "ScriptedServer", path: "Tests/ScriptedServer", swiftSettings: settings),
         tests("HTTPClient", ["ScriptedServer", "Time"]),
         tests("Seam", ["ScriptedServer", "HTTPClient", "JSON", "Policy", "Time"], exclude: ["Fixtures"]),
+        tests("Sandbox", ["HTTPClient", "JSON", "Signatures", "Time"]),
         tests("HTTPServer", exclude: ["Fixtures"]),
         tests("Settings", exclude: ["Fixtures"]),
         tests("Ledger", [.product(name: "GRDB", package: "GRDB.swift")]),

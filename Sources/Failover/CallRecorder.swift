@@ -27,13 +27,17 @@ final class CallRecorder: Sendable {
 
     /// Takes the calls as journal lines: a call is written down once.
     func entries(of failover: Failover) -> [JournalEntry] {
+        entries(accessCodeID: failover.accessCodeID, deviceID: failover.deviceID)
+    }
+
+    func entries(accessCodeID: String, deviceID: String?) -> [JournalEntry] {
         let taken = state.withLock { state in
             defer { state.calls = [] }
             return state.calls
         }
         return taken.map { call in
             JournalEntry(
-                "api.call", accessCodeID: failover.accessCodeID, deviceID: failover.deviceID,
+                "api.call", accessCodeID: accessCodeID, deviceID: deviceID,
                 detail: [
                     "route": .string(call.route), "outcome": .string(call.outcome.rawValue),
                     "status": call.status.map { .integer(Int64($0)) } ?? .null, "request_id": JSONValue(call.requestID),

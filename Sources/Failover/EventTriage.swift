@@ -22,13 +22,17 @@ package struct EventTriage: Sendable {
     }
 
     func effect(of eventType: String) -> EventEffect {
-        if triggerEvents.contains(eventType) { return .openFailover }
+        if triggerEvents.contains(eventType) { return .opensFailover }
         return switch eventType {
-        case "access_code.backup_access_code_pulled": .openFailover
-        case "access_code.removed_from_device", "access_code.deleted", "access_code.deleted_external_to_seam": .removed
-        case "device.connected", "device.connection_stabilized", "connected_account.connected": .touchDevice
-        case let type where type.hasPrefix("access_code.") && !type.hasPrefix("access_code.unmanaged."): .touchFailover
-        default: .none
+        case "access_code.backup_access_code_pulled": .opensFailover
+        // A code that reached its lock, or left it, shows that the lock is there, and may have made room for a refill.
+        case "access_code.set_on_device", "access_code.scheduled_on_device", "access_code.removed_from_device":
+            [.touchesAccessCode, .touchesDevice]
+        case let type where type.hasPrefix("access_code.") && !type.hasPrefix("access_code.unmanaged."): .touchesAccessCode
+        case "device.connected", "device.connection_stabilized", "device.accessory_keypad_connected",
+            "device.error.subscription_required.resolved":
+            .touchesDevice
+        default: []
         }
     }
 }

@@ -1,4 +1,5 @@
 package import Ledger
+package import Policy
 package import Time
 
 /// What an operator may set about the engine; the defaults are those of the configuration.
@@ -14,11 +15,16 @@ package struct FailoverSettings: Sendable, Equatable {
     package var channels: [DeliveryChannel]
     /// A guest is told at most this long before the stay starts; nil tells at once.
     package var deliverNotBefore: Duration?
+    /// So many backup codes of a lock are kept for stays that start within `reserveHorizon`.
+    package var reserve: Int
+    package var onCancel: CancelPolicy
+    package var onRecovery: RecoveryPolicy
 
     package init(
         triggerEvents: Set<String> = ["access_code.failed_to_set_on_device", "access_code.failed_to_issue"],
         leadTime: Duration? = nil, retry: Backoff = Backoff(initial: .seconds(2), maximum: .seconds(300)),
-        maximumLanes: Int = 8, channels: [DeliveryChannel] = [.manual], deliverNotBefore: Duration? = nil
+        maximumLanes: Int = 8, channels: [DeliveryChannel] = [.manual], deliverNotBefore: Duration? = nil,
+        reserve: Int = 0, onCancel: CancelPolicy = .endBackup, onRecovery: RecoveryPolicy = .keepBackup
     ) {
         self.triggerEvents = triggerEvents
         self.leadTime = leadTime
@@ -26,5 +32,8 @@ package struct FailoverSettings: Sendable, Equatable {
         self.maximumLanes = maximumLanes
         self.channels = channels
         self.deliverNotBefore = deliverNotBefore
+        self.reserve = reserve
+        self.onCancel = onCancel
+        self.onRecovery = onRecovery
     }
 }

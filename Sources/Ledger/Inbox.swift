@@ -31,18 +31,18 @@ package struct EventFacts: Sendable, Equatable {
     }
 }
 
-/// What an event does to the ledger. Each is safe to apply in any order: it only says that there is something to look at.
-package enum EventEffect: Sendable, Equatable {
-    /// Nothing to do for this type.
-    case none
+/// What an event does to the ledger. None of it depends on order or number: an event only says that there is something to look at.
+package struct EventEffect: OptionSet, Sendable {
+    package let rawValue: Int
+
+    package init(rawValue: Int) { self.rawValue = rawValue }
+
     /// The access code failed, or somebody pulled a backup for it: its failover is opened, opened again, or looked at now.
-    case openFailover
-    /// Something happened to an access code: its failover, if it has one, is looked at now.
-    case touchFailover
+    package static let opensFailover = EventEffect(rawValue: 1)
+    /// Something happened to an access code: its failover, and the stay that it is the original or the backup of, are looked at now.
+    package static let touchesAccessCode = EventEffect(rawValue: 2)
     /// The lock gave a sign of life: whatever waits on it is looked at now.
-    case touchDevice
-    /// The access code is gone from the lock: a backup's substitution is over; an original's failover is looked at now.
-    case removed
+    package static let touchesDevice = EventEffect(rawValue: 4)
 }
 
 package enum EventVerdict: Sendable, Equatable {
@@ -146,16 +146,17 @@ private struct EventSettlement {
 
     /// - Returns: whether anything came of it.
     private func carryOut(_ effect: EventEffect, of facts: EventFacts, settled: inout SettledEvents) throws -> Bool {
-        switch effect {
-        case .none: return false
-        case .openFailover: return try openFailover(facts, settled: &settled)
-        case .touchFailover: return try touchFailover(facts)
-        case .touchDevice: return try touchDevice(facts)
-        case .removed:
-            let endedBackup = try endSubstitution(facts)
-            let touchedOriginal = try touchFailover(facts)
-            return endedBackup || touchedOriginal
+        var wasOfUse = false
+        if effect.contains(.opensFailover) {
+            wasOfUse = try openFailover(facts, settled: &settled) || wasOfUse
+        } else if effect.contains(.touchesAccessCode) {
+            wasOfUse = try touchFailover(facts) || wasOfUse
         }
+        if !effect.isDisjoint(with: [.opensFailover, .touchesAccessCode]) {
+            wasOfUse = try touchSubstitution(facts) || wasOfUse
+        }
+        if effect.contains(.touchesDevice) { wasOfUse = try touchDevice(facts) || wasOfUse }
+        return wasOfUse
     }
 
     private func openFailover(_ facts: EventFacts, settled: inout SettledEvents) throws -> Bool {
@@ -199,35 +200,35 @@ private struct EventSettlement {
         try database.execute(
             sql: """
                 UPDATE failovers SET next_attempt_at = ?, touches = touches + 1
-                WHERE device_id = ? AND state = 'waiting' AND reason <> 'lead_time'
+                WHERE device_id = ? AND state = 'waiting' AND reason NOT IN ('lead_time', 'reserved')
                 """, arguments: [now.sql, deviceID])
         return database.changesCount > 0
     }
 
-    private func endSubstitution(_ facts: EventFacts) throws -> Bool {
+    private func touchSubstitution(_ facts: EventFacts) throws -> Bool {
         guard let accessCodeID = facts.accessCodeID,
             let row = try Row.fetchOne(
                 database,
                 sql: """
-                    SELECT substitution_id, original_access_code_id, backup_ends_at FROM substitutions
-                    WHERE backup_access_code_id = ? AND state = 'active'
+                    SELECT substitution_id, original_access_code_id, backup_access_code_id FROM substitutions
+                    WHERE state = 'active' AND (original_access_code_id = ?1 OR backup_access_code_id = ?1)
                     """, arguments: [accessCodeID])
         else { return false }
-        let hasEnded = row.time("backup_ends_at").map { $0 <= now } ?? false
         try database.execute(
-            sql: "UPDATE substitutions SET state = ?, updated_at = ? WHERE substitution_id = ?",
-            arguments: [hasEnded ? "ended" : "revoked", now.sql, row["substitution_id"] as String])
-        try database.journal(
-            [
-                JournalEntry(
-                    hasEnded ? "substitution.ended" : "substitution.revoked",
-                    accessCodeID: row["original_access_code_id"],
-                    deviceID: facts.deviceID,
-                    detail: [
-                        "substitution_id": .string(row["substitution_id"]), "event_id": .string(facts.eventID),
-                        "event_type": .string(facts.eventType),
-                    ])
-            ], at: now)
+            sql: "UPDATE substitutions SET next_look_at = ?, touches = touches + 1 WHERE substitution_id = ?",
+            arguments: [now.sql, row["substitution_id"] as String])
+        // An event of the original is in its timeline already; one of the backup is put there.
+        if row["backup_access_code_id"] == accessCodeID {
+            try database.journal(
+                [
+                    JournalEntry(
+                        "event.noted", accessCodeID: row["original_access_code_id"], deviceID: facts.deviceID,
+                        detail: [
+                            "event_id": .string(facts.eventID), "event_type": .string(facts.eventType),
+                            "backup_access_code_id": .string(accessCodeID),
+                        ])
+                ], at: now)
+        }
         return true
     }
 }

@@ -83,8 +83,14 @@ enum Schema {
             backup_ends_at TEXT,
             state TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'ended', 'revoked')),
             recorded_at TEXT NOT NULL,
-            updated_at TEXT NOT NULL
+            updated_at TEXT NOT NULL,
+            recovered_at TEXT,
+            removal_requested_at TEXT,
+            next_look_at TEXT,
+            look_attempts INTEGER NOT NULL DEFAULT 0,
+            touches INTEGER NOT NULL DEFAULT 0
         ) STRICT;
+        CREATE INDEX substitutions_look ON substitutions (next_look_at) WHERE state = 'active';
         CREATE INDEX substitutions_active ON substitutions (backup_ends_at) WHERE state = 'active';
 
         CREATE TABLE alerts (
@@ -136,6 +142,8 @@ enum Schema {
             error_codes TEXT NOT NULL,
             warning_codes TEXT NOT NULL,
             custom_metadata TEXT NOT NULL,
+            next_arrival_at TEXT,
+            codes_read_at TEXT,
             read_at TEXT NOT NULL
         ) STRICT;
 

@@ -72,10 +72,10 @@ package struct Issue: Sendable, Equatable {
         "failed_to_remove_from_device", "failed_to_expire", "failed_to_delete",
     ]
 
+    package var isRemovalFailure: Bool { Self.removalFailures.contains(code) }
+
     /// Whether it keeps the guest out: an error of the code itself, other than a failure to remove it.
-    package var isBlocking: Bool {
-        subject == .accessCode && !Self.removalFailures.contains(code)
-    }
+    package var isBlocking: Bool { subject == .accessCode && !isRemovalFailure }
 }
 
 extension AccessCode {

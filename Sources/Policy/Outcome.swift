@@ -18,6 +18,8 @@ package enum WaitReason: String, Sendable, Equatable, CaseIterable {
     case leadTime = "lead_time"
     case refused
     case codePending = "code_pending"
+    /// The lock's last codes are kept for stays that start sooner.
+    case reserved
 }
 
 package enum NotNeededReason: String, Sendable, Equatable {

@@ -22,11 +22,11 @@ extension SandboxState {
 
 extension SandboxAPI {
     /// The answer of a fault that keeps the request from its route.
-    static func answer(_ fault: SandboxFault.Kind) throws(SandboxError) -> SandboxAnswer {
+    static func answer(_ fault: SandboxFault.Kind, requestID: String) throws(SandboxError) -> SandboxAnswer {
         switch fault {
         case .error(let status, let type, let retryAfter):
             let error = SandboxError(status, type, "A simulated error.")
-            var answer = error.answer(requestID: "simulated")
+            var answer = error.answer(requestID: requestID)
             if let retryAfter { answer.headers.append(("retry-after", retryAfter)) }
             return answer
         case .empty(let status, let retryAfter):

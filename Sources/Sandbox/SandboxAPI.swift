@@ -42,7 +42,7 @@ package struct SandboxAPI: Sendable {
             let requestID = state.random.uuid()
             var answer: SandboxAnswer
             do throws(SandboxError) {
-                answer = try Self.answer(request, &state, now: now)
+                answer = try Self.answer(request, &state, now: now, requestID: requestID)
             } catch {
                 answer = error.answer(requestID: requestID)
                 if error.status == 405 { answer.headers.append(("allow", error.data?["allow"]?.string ?? "POST")) }
@@ -53,7 +53,7 @@ package struct SandboxAPI: Sendable {
     }
 
     private static func answer(
-        _ request: SandboxRequest, _ state: inout SandboxState, now: Timestamp
+        _ request: SandboxRequest, _ state: inout SandboxState, now: Timestamp, requestID: String
     ) throws(SandboxError) -> SandboxAnswer {
         guard let route = SandboxRoute.all[request.path], !route.isControl || request.isLocal else {
             state.counters.requests["other", default: 0] += 1
@@ -67,16 +67,16 @@ package struct SandboxAPI: Sendable {
             state.counters.pulls[accessCodeID, default: 0] += 1
         }
         let faults = route.isControl ? [] : state.takeFaults(route: route.path, accessCodeID: accessCodeID)
-        if let instead = faults.first(where: \.isInstead) { return try answer(instead) }
+        if let instead = faults.first(where: \.isInstead) { return try answer(instead, requestID: requestID) }
 
         guard route.methods.contains(request.method) else {
             let methods = route.methods.joined(separator: ", ")
             throw SandboxError(405, "method_not_allowed", "only \(methods) accepted", data: ["allow": .string(methods)])
         }
         if route.needsKey { try authorize(request, key: state.options.apiKey) }
-        let input = SandboxInput.init
-        let parameters = try input(
-            route.parameters, query, try body.get(), route.path, request.header("host") ?? "localhost", now)
+        let parameters = try SandboxInput(
+            route.parameters, query: query, body: try body.get(), path: route.path,
+            host: request.header("host") ?? "localhost", now: now)
         var json = try route.handler(&state, parameters)
         json["ok"] = true
         return answer(json, faults, &state)

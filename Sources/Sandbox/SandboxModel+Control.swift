@@ -82,6 +82,7 @@ extension SandboxModel {
         withState { state, now in state.expireNow(id, at: now) }
     }
 
+    /// As `/access_codes/delete`.
     package func deleteCode(_ id: String) {
         withState { state, now in state.delete(id, at: now) }
     }
@@ -91,20 +92,24 @@ extension SandboxModel {
         withState { state, _ in state.codes[id]?.isRemovalBroken = true }
     }
 
+    /// As `/access_codes/update`, without its checks.
     package func updateCode(_ id: String, startsAt: Timestamp? = nil, endsAt: Timestamp? = nil) {
         withState { state, now in
             state.update(id, SandboxCodeChange(startsAt: startsAt, endsAt: endsAt), at: now)
         }
     }
 
+    /// The lock goes offline: `device.disconnected`.
     package func disconnectDevice(_ id: String, after delay: Duration = .zero) {
         withState { state, now in state.schedule(.disconnect(id), after: delay, at: now) }
     }
 
+    /// The lock comes back: `device.connected`, and what waited for it goes on.
     package func connectDevice(_ id: String, after delay: Duration = .zero) {
         withState { state, now in state.schedule(.connect(id), after: delay, at: now) }
     }
 
+    /// A smaller size takes codes away, a larger one is filled one by one.
     package func setPool(of deviceID: String, size: Int? = nil, refillDelay: Duration? = nil) {
         withState { state, now in state.setPool(of: deviceID, size: size, refillDelay: refillDelay, at: now) }
     }
@@ -121,7 +126,9 @@ extension SandboxModel {
         withState { state, now in state.fillPool(of: deviceID, at: now) }
     }
 
+    /// Faults are used up in the order in which they were added.
     package func addFault(_ fault: SandboxFault) { withState { state, _ in state.faults.append(fault) } }
+    /// Ends every fault of the API.
     package func clearFaults() { withState { state, _ in state.faults = [] } }
 
     /// - Returns: the webhook, its secret included.

@@ -38,7 +38,9 @@ package final class SandboxModel: Sendable {
         bell.withLock { $0 = ring }
     }
 
+    /// This Seam's time.
     package var now: Timestamp { withState { _, now in now } }
+    /// The one workspace there is.
     package var workspaceID: String { withState { state, _ in state.workspaceID } }
 
     /// Does everything that is due by the clock.
@@ -65,15 +67,20 @@ package final class SandboxModel: Sendable {
 
 // What a test or a simulation asks.
 extension SandboxModel {
+    /// Nil once it is gone: `/access_codes/get` then says 404.
     package func code(_ id: String) -> SandboxCode? { withState { state, _ in state.codes[id] } }
+    /// Nil for an unknown id.
     package func device(_ id: String) -> SandboxDevice? { withState { state, _ in state.devices[id] } }
+    /// Nil for an unknown id.
     package func webhook(_ id: String) -> SandboxWebhook? {
         withState { state, _ in state.webhooks.first { $0.id == id } }
     }
+    /// What has been asked so far.
     package var counters: SandboxCounters { withState { state, _ in state.counters } }
 
     /// In the order of creation, backups included, those in a pool too.
-    package var codes: [SandboxCode] { withState { state, _ in state.codes.values.sorted { $0.order < $1.order } } }
+    package var codes: [SandboxCode] { withState { state, _ in state.codes.all } }
+    /// In the order of creation.
     package var devices: [SandboxDevice] {
         withState { state, _ in state.devices.values.sorted { $0.order < $1.order } }
     }
@@ -110,11 +117,13 @@ extension SandboxModel {
     /// Every message so far with what came of its attempts, the finished first.
     package var messages: [SandboxMessageRecord] { withState { state, _ in state.deliveries.records } }
 
+    /// While true nothing is due; messages go on queueing.
     package var isWebhookSenderPaused: Bool {
         get { withState { state, _ in state.deliveries.isPaused } }
         set { withState { state, _ in state.deliveries.isPaused = newValue } }
     }
 
+    /// The first fault that fits a new message is applied to it.
     package func addWebhookFault(_ fault: SandboxWebhookFault) { withState { state, _ in state.deliveries.add(fault) } }
 
     /// Ends the webhook faults; messages held back go out.

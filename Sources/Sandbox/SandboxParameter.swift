@@ -30,7 +30,7 @@ struct SandboxParameter: Sendable {
         switch kind {
         case .any: return nil
         case .boolean: return value.bool == nil ? "Expected boolean" : nil
-        case .number: return value.number == nil ? "Expected number" : nil
+        case .number: return value.number?.isFinite != true ? "Expected number" : nil
         case .object: return value.members == nil ? "Expected object" : nil
         case .list(let element):
             guard let values = value.array else { return "Expected array" }
@@ -54,7 +54,7 @@ struct SandboxParameter: Sendable {
     func value(fromQuery text: String) -> JSONValue {
         switch kind {
         case .boolean: text == "true" ? true : text == "false" ? false : .string(text)
-        case .number: Double(text).map(JSONValue.number) ?? .string(text)
+        case .number: Double(text).flatMap { $0.isFinite ? .number($0) : nil } ?? .string(text)
         default: .string(text)
         }
     }

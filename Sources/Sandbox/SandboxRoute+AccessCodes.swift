@@ -81,11 +81,11 @@ extension SandboxRoute {
         guard filters.contains(where: input.has) else {
             throw .invalid("device_id", "Must provide at least one of " + filters.joined(separator: ", "))
         }
-        var codes = state.codes.values.sorted { $0.order < $1.order }
+        var codes: [SandboxCode]
         if let ids = input.texts("access_code_ids") {
-            let wanted = Set(ids)
-            codes = codes.filter { wanted.contains($0.id) }
+            codes = Set(ids).compactMap { state.codes[$0] }.sorted { $0.order < $1.order }
         } else {
+            codes = input.text("device_id").map { state.codes(on: $0) } ?? state.codes.all
             // What lies in a pool is not listed: whether Seam does is unknown, its own fake does not.
             codes = codes.filter { !$0.isBackup || $0.isTimeBound }
         }
@@ -191,7 +191,7 @@ extension SandboxRoute {
     private static func checkUnique(
         _ pin: String, deviceID: String, except id: String?, in state: SandboxState
     ) throws(SandboxError) {
-        if state.codes.values.contains(where: { $0.deviceID == deviceID && $0.pin == pin && $0.id != id }) {
+        if state.codes.on(deviceID).contains(where: { $0.pin == pin && $0.id != id }) {
             throw SandboxError(409, "duplicate_access_code", "Cannot set duplicate access code on this device")
         }
     }

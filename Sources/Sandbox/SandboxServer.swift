@@ -13,9 +13,12 @@ package final class SandboxServer: Sendable {
     ///   - port: 0 for any free one.
     ///   - transport: what webhooks are sent through.
     ///   - clock: the model's clock.
+    ///   - onAnswer: told of each request's method and path (never its query, which may hold a PIN) and the answer to it, on the
+    ///     server's queue; must not block.
     package init(
         model: SandboxModel, host: String = "127.0.0.1", port: Int = 0, transport: any HTTPTransport,
-        clock: any WallClock = SystemWallClock()
+        clock: any WallClock = SystemWallClock(),
+        onAnswer: (@Sendable (_ method: String, _ path: String, _ answer: SandboxAnswer) -> Void)? = nil
     ) {
         let api = SandboxAPI(model: model)
         var limits = Limits()
@@ -25,7 +28,10 @@ package final class SandboxServer: Sendable {
         self.host = host
         sender = WebhookSender(model: model, transport: transport, clock: clock)
         server = Server(host: host, port: port, limits: limits) { @Sendable request, responder in
-            SandboxServer.carryOut(api.handle(SandboxRequest(request)), with: responder)
+            let request = SandboxRequest(request)
+            let answer = api.handle(request)
+            onAnswer?(request.method, request.path, answer)
+            SandboxServer.carryOut(answer, with: responder)
         }
     }
 
@@ -35,6 +41,7 @@ package final class SandboxServer: Sendable {
         sender.start()
     }
 
+    /// Ends deliveries under way, whose messages stay unsettled, and closes every connection within a second.
     package func stop() async {
         await sender.stop()
         await server.shutdown(deadline: .seconds(1))
@@ -57,6 +64,7 @@ package final class SandboxServer: Sendable {
             responder.respond(response)
         case .delay(let delay):
             let late = response
+            // Ends by itself when the delay has passed; where the connection is gone by then, nothing happens.
             Task {
                 try? await Task.sleep(for: delay)
                 responder.respond(late)

@@ -110,7 +110,7 @@ extension SandboxState {
         // Being refilled is healthy; unable to is not.
         let isPartial = enabled && !device.isOnline && !device.pool.isEmpty && device.pool.count < device.poolSize
         device.warnings.set("partial_backup_access_code_pool", isPartial, at: now)
-        let active = codes.values.count { $0.deviceID == deviceID && $0.isBackup && $0.isTimeBound }
+        let active = codes.on(deviceID).count { $0.isBackup && $0.isTimeBound }
         device.warnings.set("many_active_backup_codes", active >= options.manyActiveBackups, at: now)
         devices[deviceID] = device
     }

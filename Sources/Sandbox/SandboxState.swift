@@ -11,7 +11,7 @@ struct SandboxState: Sendable {
     var clockOffset: Duration = .zero
 
     var devices: [String: SandboxDevice] = [:]
-    var codes: [String: SandboxCode] = [:]
+    var codes = SandboxCodes()
     var events: [SandboxEvent] = []
     var webhooks: [SandboxWebhook] = []
     var deliveries = SandboxDeliveries()
@@ -19,6 +19,7 @@ struct SandboxState: Sendable {
     var faults: [SandboxFault] = []
     var counters = SandboxCounters()
     private var lastOrder = 0
+    private var lastAdvance = Timestamp(millisecondsSinceEpoch: .min)
 
     init(options: SandboxOptions, random: RandomSource) {
         self.options = options
@@ -33,7 +34,7 @@ struct SandboxState: Sendable {
     }
 
     func codes(on deviceID: String) -> [SandboxCode] {
-        codes.values.filter { $0.deviceID == deviceID }.sorted { $0.order < $1.order }
+        codes.on(deviceID).sorted { $0.order < $1.order }
     }
 
     func json(of code: SandboxCode) -> JSONValue? {
@@ -42,7 +43,7 @@ struct SandboxState: Sendable {
 
     /// A PIN that no code on the device has.
     func freePIN(on deviceID: String, length: Int = 4) -> String {
-        let taken = Set(codes.values.lazy.filter { $0.deviceID == deviceID }.map(\.pin))
+        let taken = Set(codes.on(deviceID).map(\.pin))
         var length = max(4, min(length, 12))
         while true {
             for _ in 0..<200 {
@@ -62,9 +63,11 @@ struct SandboxState: Sendable {
         return [agenda.nextDue, delivery].compactMap { $0 }.min()
     }
 
-    /// Does everything that is due by `now`, each step at its own time.
+    /// Does everything that is due by `now`, each step at its own time; what was due before the last look happens after it,
+    /// so that no event is older than one that has been seen.
     mutating func advance(to now: Timestamp) {
-        while let (step, instant) = agenda.next(dueBy: now) { run(step, at: instant) }
+        while let (step, instant) = agenda.next(dueBy: now) { run(step, at: max(instant, lastAdvance)) }
+        lastAdvance = max(lastAdvance, now)
     }
 
     private mutating func run(_ step: SandboxAgenda.Step, at instant: Timestamp) {

@@ -41,12 +41,16 @@ package struct SandboxTransport: HTTPTransport {
         do { try await clock?.sleep(for: duration) } catch { throw .cancelled }
     }
 
+    private static func lowercased(_ name: String) -> String {
+        String(decoding: name.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
+    }
+
     private static func request(_ request: ClientRequest) throws(ClientError) -> SandboxRequest {
         guard let scheme = request.url.firstRange(of: "://") else { throw .invalidURL(reason: "is not absolute") }
         let rest = request.url[scheme.upperBound...]
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
         let target = rest[slash...].split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        var headers = request.headers.map { (name: $0.0.lowercased(), value: $0.1) }
+        var headers = request.headers.map { (name: lowercased($0.0), value: $0.1) }
         headers.append(("host", String(rest[..<slash])))
         return SandboxRequest(
             method: request.method, path: target.first.map(String.init) ?? "/",

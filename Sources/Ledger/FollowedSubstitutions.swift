@@ -1,0 +1,192 @@
+internal import GRDB
+internal import JSON
+package import Policy
+package import Time
+
+/// A substitution whose stay is to be looked at.
+package struct FollowedSubstitution: Sendable, Equatable {
+    package var id: String
+    package var originalAccessCodeID: String
+    package var deviceID: String
+    package var backupAccessCodeID: String
+    package var pin: PIN?
+    package var backupStartsAt: Timestamp?
+    package var backupEndsAt: Timestamp?
+    package var hasRecovered: Bool
+    package var isBeingRemoved: Bool
+    package var attempts: Int
+    package var touches: Int
+}
+
+/// What one look at a stay comes to. Everything in it is recorded in one transaction.
+package struct FollowStep: Sendable {
+    package enum Outcome: Sendable {
+        case ended
+        case revoked
+        /// The backup's removal has been asked for.
+        case removing
+        /// The backup as Seam has it now; the guest is told when `isNews`.
+        case updated(AccessCode, isNews: Bool)
+        case recovered
+        case unchanged
+    }
+
+    package var outcome: Outcome
+    /// The original as last read.
+    package var original: AccessCode?
+    /// When to look again; nil: once something asks for it.
+    package var nextLookAt: Timestamp?
+    /// Whether this look got done what it wanted; one that did not counts for the backoff.
+    package var hasSucceeded: Bool
+    /// Told to the guest's side, if the outcome calls for it.
+    package var tells: DeliveryKind?
+    package var channels: [DeliveryChannel]
+    package var alerts: AlertChanges
+    package var journal: [JournalEntry]
+
+    package init(
+        _ outcome: Outcome, original: AccessCode? = nil, nextLookAt: Timestamp? = nil, hasSucceeded: Bool = true,
+        tells: DeliveryKind? = nil, channels: [DeliveryChannel] = [], alerts: AlertChanges = AlertChanges(),
+        journal: [JournalEntry] = []
+    ) {
+        self.outcome = outcome
+        self.original = original
+        self.nextLookAt = nextLookAt
+        self.hasSucceeded = hasSucceeded
+        self.tells = tells
+        self.channels = channels
+        self.alerts = alerts
+        self.journal = journal
+    }
+}
+
+extension Ledger {
+    /// Active substitutions to be looked at now, the one that ends soonest first.
+    package func dueSubstitutions(now: Timestamp, limit: Int) async throws(LedgerError) -> [FollowedSubstitution] {
+        try await read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT * FROM substitutions WHERE state = 'active' AND next_look_at <= ?
+                    ORDER BY backup_ends_at, substitution_id LIMIT ?
+                    """, arguments: [now.sql, limit]
+            ).map(FollowedSubstitution.init(row:))
+        }
+    }
+
+    /// When the next active substitution is to be looked at.
+    package func nextSubstitutionLook() async throws(LedgerError) -> Timestamp? {
+        try await read { database in
+            try String.fetchOne(database, sql: "SELECT min(next_look_at) FROM substitutions WHERE state = 'active'")
+                .flatMap { Timestamp($0) }
+        }
+    }
+
+    package func record(
+        _ step: FollowStep, of substitution: FollowedSubstitution, now: Timestamp
+    ) async throws(LedgerError) {
+        let random = random
+        try await write { database in
+            let follow = FollowRecord(database: database, step: step, substitution: substitution, now: now, random: random)
+            try follow.apply()
+        }
+    }
+}
+
+private struct FollowRecord {
+    let database: Database
+    let step: FollowStep
+    let substitution: FollowedSubstitution
+    let now: Timestamp
+    let random: RandomSource
+
+    func apply() throws {
+        guard
+            let row = try Row.fetchOne(
+                database, sql: "SELECT touches FROM substitutions WHERE substitution_id = ? AND state = 'active'",
+                arguments: [substitution.id])
+        else { return }
+        // An event that came after this look began may have changed what it found.
+        let wasTouched = row["touches"] as Int != substitution.touches
+        try database.execute(
+            sql: """
+                UPDATE substitutions SET updated_at = ?, next_look_at = ?, look_attempts = ? WHERE substitution_id = ?
+                """,
+            arguments: [
+                now.sql, (wasTouched ? now : step.nextLookAt)?.sql, step.hasSucceeded ? 0 : substitution.attempts + 1,
+                substitution.id,
+            ])
+        if let original = step.original {
+            try database.execute(
+                sql: """
+                    UPDATE failovers SET original_name = ?, original_starts_at = ?, original_ends_at = ? WHERE access_code_id = ?
+                    """,
+                arguments: [original.name, original.startsAt?.sql, original.endsAt?.sql, substitution.originalAccessCodeID])
+        }
+        try applyOutcome()
+        if let kind = step.tells {
+            try database.addDeliveries(
+                kind, substitutionID: substitution.id, channels: step.channels, dueAt: now, now: now, random: random)
+        }
+        try database.apply(step.alerts, now: now, random: random)
+        try database.journal(step.journal, at: now)
+    }
+
+    private func applyOutcome() throws {
+        switch step.outcome {
+        case .ended: try close("ended")
+        case .revoked:
+            try stopTelling()
+            try close("revoked")
+        case .removing:
+            try stopTelling()
+            try database.execute(
+                sql: "UPDATE substitutions SET removal_requested_at = coalesce(removal_requested_at, ?) WHERE substitution_id = ?",
+                arguments: [now.sql, substitution.id])
+        case .updated(let backup, _):
+            try database.execute(
+                sql: """
+                    UPDATE substitutions SET backup_code = ?, backup_starts_at = ?, backup_ends_at = ? WHERE substitution_id = ?
+                    """,
+                arguments: [
+                    (backup.pin ?? substitution.pin)?.digits, backup.startsAt?.sql, backup.endsAt?.sql, substitution.id,
+                ])
+        case .recovered:
+            try database.execute(
+                sql: "UPDATE substitutions SET recovered_at = ? WHERE substitution_id = ?",
+                arguments: [now.sql, substitution.id])
+        case .unchanged: break
+        }
+    }
+
+    private func close(_ state: String) throws {
+        try database.execute(
+            sql: "UPDATE substitutions SET state = ?, next_look_at = NULL WHERE substitution_id = ?",
+            arguments: [state, substitution.id])
+    }
+
+    /// What was not told yet must not be told any more.
+    private func stopTelling() throws {
+        try database.execute(
+            sql: """
+                UPDATE deliveries SET state = 'failed', last_error = 'cancelled', next_attempt_at = NULL, claimed_until = NULL
+                WHERE substitution_id = ? AND kind IN ('created', 'updated', 'recovered') AND state IN ('pending', 'claimed')
+                """, arguments: [substitution.id])
+    }
+}
+
+extension FollowedSubstitution {
+    fileprivate init(row: Row) {
+        id = row["substitution_id"]
+        originalAccessCodeID = row["original_access_code_id"]
+        deviceID = row["device_id"]
+        backupAccessCodeID = row["backup_access_code_id"]
+        pin = (row["backup_code"] as String?).flatMap(PIN.init)
+        backupStartsAt = row.time("backup_starts_at")
+        backupEndsAt = row.time("backup_ends_at")
+        hasRecovered = row["recovered_at"] != nil
+        isBeingRemoved = row["removal_requested_at"] != nil
+        attempts = row["look_attempts"]
+        touches = row["touches"]
+    }
+}
