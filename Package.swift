@@ -23,7 +23,8 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
     .testTarget(
-        name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, exclude: exclude, swiftSettings: settings)
+        name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, exclude: exclude,
+        swiftSettings: settings)
 }
 
 let package = Package(
@@ -51,7 +52,7 @@ let package = Package(
         room("HTTPClient", ["CCurl", "Time"]),
         room("HTTPServer", ["CLinux"]),
         room("Ledger", ["JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
-        room("Settings", ["Signatures", "Time", .product(name: "Yams", package: "Yams")]),
+        room("Settings", ["Policy", "Signatures", "Time", .product(name: "Yams", package: "Yams")]),
 
         room("Seam", ["HTTPClient", "JSON", "Policy", "Time"]),
         room("Failover", ["JSON", "Ledger", "Policy", "Seam", "Time", logging]),
@@ -59,7 +60,8 @@ let package = Package(
         room(
             "Daemon",
             [
-                "Crypto", "Delivery", "Failover", "HTTPClient", "HTTPServer", "JSON", "Ledger", "Policy", "Seam", "Settings",
+                "Crypto", "Delivery", "Failover", "HTTPClient", "HTTPServer", "JSON", "Ledger", "Policy", "Seam",
+                "Settings",
                 "Signatures", "Time", logging, .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),

@@ -40,7 +40,8 @@ package final class Daemon: Sendable {
         let surroundings = Workers.Surroundings(
             ledger: ledger, clock: clock, random: random, metrics: metrics, health: Health(), log: log,
             inboxChanged: Wakeup(),
-            intakeRefused: Wakeup(), failoversChanged: Wakeup(), deliveriesChanged: Wakeup(), observe: observe)
+            intakeRefused: Wakeup(), failoversChanged: Wakeup(), deliveriesChanged: Wakeup(),
+            substitutionsChanged: Wakeup(), observe: observe)
         let intake = Intake(
             rules: rules, ledger: ledger, clock: clock, metrics: metrics, health: surroundings.health, log: log,
             inboxChanged: surroundings.inboxChanged, refused: surroundings.intakeRefused)

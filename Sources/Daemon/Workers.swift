@@ -24,6 +24,7 @@ struct Workers: Sendable {
         var intakeRefused: Wakeup
         var failoversChanged: Wakeup
         var deliveriesChanged: Wakeup
+        var substitutionsChanged: Wakeup
         /// Told of each failover's new state and reason.
         var observe: @Sendable (FailoverState, String) -> Void
     }
@@ -36,6 +37,10 @@ struct Workers: Sendable {
     private let engine: FailoverEngine
     private let sweep: EventSweep
     private let sweepInterval: Duration
+    private let stateSweep: StateSweep
+    private let statePace: Duration
+    private let follower: SubstitutionFollower
+    private let governor: SeamGovernor
     private let deliveries: [DeliveryWorker]
 
     /// - Throws: what is wrong with a value that only its user can judge: the API key, a URL, a secret.
@@ -45,12 +50,15 @@ struct Workers: Sendable {
         let transport = CurlTransport(
             maxConcurrentRequests: settings.seam.maxConcurrentRequests, maxQueued: 1024, userAgent: Release.userAgent)
         let (metrics, health) = (surroundings.metrics, surroundings.health)
+        let governor = SeamGovernor(clock: clock, random: surroundings.random)
+        self.governor = governor
         let seam = try SeamClient(
             baseURL: settings.seam.baseURL, apiKey: try APIKey(settings.seam.apiKey?.reveal ?? ""),
             transport: transport,
             timeout: settings.seam.timeout, clock: clock
         ) { call in
             health.noteCall(call)
+            governor.note(call)
             metrics.add(
                 to: "sparekey_api_calls_total", [("route", call.route), ("outcome", call.outcome.rawValue)],
                 help: "Calls to Seam by route and outcome.")
@@ -58,14 +66,10 @@ struct Workers: Sendable {
         inbox = InboxWorker(
             ledger: surroundings.ledger, clock: clock,
             triage: EventTriage(triggerEvents: Set(settings.failover.triggerEvents)), log: surroundings.log)
+        let failover = FailoverSettings(settings)
         engine = FailoverEngine(
-            ledger: surroundings.ledger, seam: seam, clock: clock, random: surroundings.random,
-            settings: FailoverSettings(
-                triggerEvents: Set(settings.failover.triggerEvents), leadTime: settings.failover.leadTime,
-                retry: Backoff(initial: settings.failover.retryInitial, maximum: settings.failover.retryMax),
-                maximumLanes: settings.seam.maxConcurrentRequests, channels: settings.delivery.channels,
-                deliverNotBefore: settings.delivery.notBefore),
-            log: surroundings.log
+            ledger: surroundings.ledger, seam: seam, clock: clock, random: surroundings.random, settings: failover,
+            governor: governor, log: surroundings.log
         ) { state, reason in
             metrics.add(
                 to: "sparekey_failover_decisions_total", [("state", state.rawValue), ("reason", reason)],
@@ -76,6 +80,13 @@ struct Workers: Sendable {
             ledger: surroundings.ledger, seam: seam, clock: clock, overlap: settings.reconcile.overlap,
             eventTypes: Array(Set(SeamEvent.usedTypes).union(settings.failover.triggerEvents)).sorted())
         sweepInterval = settings.reconcile.interval
+        stateSweep = StateSweep(
+            ledger: surroundings.ledger, seam: seam, clock: clock, settings: failover, governor: governor,
+            interval: settings.reconcile.stateInterval, horizon: settings.reconcile.horizon, log: surroundings.log)
+        statePace = .milliseconds(60_000 / settings.reconcile.requestsPerMinute)
+        follower = SubstitutionFollower(
+            ledger: surroundings.ledger, seam: seam, clock: clock, random: surroundings.random, settings: failover,
+            log: surroundings.log)
         deliveries = try Self.ways(of: settings, clock: clock).map { channel, way in
             DeliveryWorker(
                 channel: channel, way: way, ledger: surroundings.ledger, clock: clock, random: surroundings.random,
@@ -90,6 +101,9 @@ struct Workers: Sendable {
             group.addTask { await runInbox() }
             group.addTask { await runFailovers() }
             group.addTask { await runSweeps() }
+            group.addTask { await runDeviceReadings() }
+            group.addTask { await runStateSweep() }
+            group.addTask { await runFollowing() }
             group.addTask { await runEndings() }
             for worker in deliveries { group.addTask { await run(worker) } }
         }
@@ -124,7 +138,10 @@ struct Workers: Sendable {
                     Double(count), to: "sparekey_events_total", [("disposition", disposition)],
                     help: "Events settled by disposition.")
             }
-            if settled.handled > 0 { surroundings.failoversChanged.signal() }
+            if settled.handled > 0 {
+                surroundings.failoversChanged.signal()
+                surroundings.substitutionsChanged.signal()
+            }
             return nil
         }
     }
@@ -134,6 +151,7 @@ struct Workers: Sendable {
         let busy = BusyLanes()
         await withDiscardingTaskGroup { group in
             await loop("failover", wakeup: surroundings.failoversChanged) {
+                try await engine.scout()
                 for lane in try await engine.dueLanes(notIn: busy.all) {
                     busy.insert(lane)
                     group.addTask {
@@ -150,6 +168,7 @@ struct Workers: Sendable {
                     }
                 }
                 // With every place taken, or the lane of what is due next busy, the end of a lane wakes this loop.
+                if let until = governor.pausedUntil { return until }
                 let next = try await surroundings.ledger.nextFailoverAt()
                 return busy.all.isEmpty ? next : next.map { max($0, surroundings.clock.now() + .seconds(1)) }
             }
@@ -187,6 +206,57 @@ struct Workers: Sendable {
         }
     }
 
+    /// Locks are read at the start and with every sweep of events.
+    private func runDeviceReadings() async {
+        while !Task.isCancelled {
+            do {
+                try await stateSweep.readDevices()
+            } catch {
+                if Task.isCancelled { return }
+                surroundings.log.warning("The locks could not be read", metadata: ["error": "\(error)"])
+            }
+            try? await surroundings.clock.sleep(for: sweepInterval)
+        }
+    }
+
+    private func runStateSweep() async {
+        while !Task.isCancelled {
+            var pause = statePace
+            do {
+                if let findings = try await stateSweep.sweepNextDevice() {
+                    if findings.openedFailovers + findings.touched > 0 { surroundings.failoversChanged.signal() }
+                } else {
+                    pause = max(statePace, min(Self.pollInterval, sweepInterval))
+                }
+            } catch {
+                if Task.isCancelled { return }
+                surroundings.log.debug("A lock's access codes could not be read", metadata: ["error": "\(error)"])
+            }
+            try? await surroundings.clock.sleep(for: pause)
+        }
+    }
+
+    private func runFollowing() async {
+        await loop("following", wakeup: surroundings.substitutionsChanged) {
+            if let until = governor.pausedUntil { return until }
+            let due = try await follower.due(limit: 64)
+            await withTaskGroup(of: Void.self) { group in
+                for (index, substitution) in due.enumerated() {
+                    if index >= 4 { await group.next() }
+                    group.addTask {
+                        do {
+                            try await follower.look(at: substitution)
+                        } catch {
+                            surroundings.log.error("A stay could not be recorded", metadata: ["error": "\(error)"])
+                        }
+                    }
+                }
+            }
+            if !due.isEmpty { surroundings.deliveriesChanged.signal() }
+            return try await surroundings.ledger.nextSubstitutionLook()
+        }
+    }
+
     private func runEndings() async {
         await loop("endings", wakeup: Wakeup()) {
             _ = try await surroundings.ledger.endSubstitutions(now: surroundings.clock.now())
@@ -217,5 +287,16 @@ struct Workers: Sendable {
             }
             await wakeup.wait(atMost: pause, clock: surroundings.clock)
         }
+    }
+}
+
+extension FailoverSettings {
+    init(_ settings: Settings) {
+        self.init(
+            triggerEvents: Set(settings.failover.triggerEvents), leadTime: settings.failover.leadTime,
+            retry: Backoff(initial: settings.failover.retryInitial, maximum: settings.failover.retryMax),
+            maximumLanes: settings.seam.maxConcurrentRequests, channels: settings.delivery.channels,
+            deliverNotBefore: settings.delivery.notBefore, reserve: settings.failover.reserve,
+            onCancel: settings.failover.onCancel, onRecovery: settings.failover.onRecovery)
     }
 }

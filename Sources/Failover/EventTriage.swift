@@ -28,7 +28,8 @@ package struct EventTriage: Sendable {
         // A code that reached its lock, or left it, shows that the lock is there, and may have made room for a refill.
         case "access_code.set_on_device", "access_code.scheduled_on_device", "access_code.removed_from_device":
             [.touchesAccessCode, .touchesDevice]
-        case let type where type.hasPrefix("access_code.") && !type.hasPrefix("access_code.unmanaged."): .touchesAccessCode
+        case let type where type.hasPrefix("access_code.") && !type.hasPrefix("access_code.unmanaged."):
+            .touchesAccessCode
         case "device.connected", "device.connection_stabilized", "device.accessory_keypad_connected",
             "device.error.subscription_required.resolved":
             .touchesDevice

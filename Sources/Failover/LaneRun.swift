@@ -91,6 +91,7 @@ struct LaneRun {
         let decision = decide(
             Situation(
                 code: code, device: device, now: now, leadTime: engine.settings.leadTime,
+                reserve: engine.settings.reserve,
                 hasWaited: failover.state == .waiting))
         switch decision {
         case .pull:
@@ -127,11 +128,15 @@ struct LaneRun {
                 ], now: now)
         else { return }
         lastPullAt = now
+        // Whether the pool is still full is another question after a pull.
+        if engine.settings.reserve > 0 { deviceIsRead = false }
         let calls = CallRecorder()
         do {
             let backup = try await engine.seam.observing(calls.add).pullBackup(originalID: failover.accessCodeID)
             try await take(
-                backup, for: failover, reading: candidate.code, reason: .pulled, pullID: pullID, calls: calls)
+                backup, for: failover, reading: candidate.code, reason: reason(failover, candidate.code),
+                pullID: pullID,
+                calls: calls)
         } catch let error as SeamError {
             // The intent stays open: at the next start the code is read again, and a backup that was pulled is found.
             if Task.isCancelled { return }
@@ -155,6 +160,7 @@ struct LaneRun {
                 let anew = decide(
                     Situation(
                         code: reading, device: device, now: now, leadTime: engine.settings.leadTime,
+                        reserve: engine.settings.reserve,
                         hasWaited: failover.state == .waiting))
                 switch anew {
                 case .pull, .adopt: break
@@ -183,8 +189,15 @@ struct LaneRun {
             if !Task.isCancelled { try await settle(failover, after: error, reading: reading, calls: calls) }
             return
         }
-        let reason: SubstitutionReason = failover.mayHavePulled ? .pulled : .adopted
+        let reason = reason(failover, reading)
         try await take(backup, for: failover, reading: reading, reason: reason, pullID: nil, calls: calls)
+    }
+
+    /// Whether the backup is one that we asked for. What says so is our own intent, unless the reading already showed another's pull.
+    private func reason(_ failover: Failover, _ reading: AccessCode) -> SubstitutionReason {
+        if failover.mayHavePulled { return .pulled }
+        let wasPulledBefore = reading.pulledBackupID != nil || reading.warningCodes.contains("using_backup_access_code")
+        return wasPulledBefore ? .adopted : .pulled
     }
 
     /// Records the substitution, or waits for its PIN.
@@ -211,6 +224,7 @@ struct LaneRun {
             NewSubstitution(
                 failover: failover, reading: reading, backup: backup, reason: reason, pullID: pullID,
                 requestID: calls.lastRequestID, channels: engine.settings.channels, firstDeliveryAt: tellAt,
+                firstLookAt: SubstitutionFollower.nextLook(at: backup, wantedEnd: reading.endsAt, now: now),
                 alerts: alertChanges(failover, nil, reading: reading, errorType: nil),
                 journal: calls.entries(of: failover)), now: now)
         switch outcome {

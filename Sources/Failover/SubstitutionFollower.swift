@@ -22,7 +22,8 @@ package struct SubstitutionFollower: Sendable {
     private let log: Logger
 
     package init(
-        ledger: Ledger, seam: SeamClient, clock: any WallClock, random: RandomSource, settings: FailoverSettings, log: Logger
+        ledger: Ledger, seam: SeamClient, clock: any WallClock, random: RandomSource, settings: FailoverSettings,
+        log: Logger
     ) {
         self.ledger = ledger
         self.seam = seam
@@ -30,6 +31,19 @@ package struct SubstitutionFollower: Sendable {
         self.random = random
         self.settings = settings
         self.log = log
+    }
+
+    /// When to look at a stay for the first time: at once where the backup's window is not the stay's, else shortly before its end,
+    /// for an extension that no event told of.
+    static func nextLook(at backup: AccessCode, wantedEnd: Timestamp?, now: Timestamp) -> Timestamp? {
+        guard let endsAt = backup.endsAt else { return now }
+        if let wantedEnd, wantedEnd != endsAt { return now }
+        return lastLook(before: endsAt, now: now)
+    }
+
+    private static func lastLook(before endsAt: Timestamp, now: Timestamp) -> Timestamp? {
+        let look = endsAt - .seconds(600)
+        return look > now ? look : nil
     }
 
     /// The substitutions to be looked at now.
@@ -85,7 +99,8 @@ package struct SubstitutionFollower: Sendable {
                 step.alerts.opened = [
                     alert(
                         .backupFailed, substitution,
-                        "A guest's backup code was removed from the lock before the stay's end. Give the guest another way in.")
+                        "A guest's backup code was removed from the lock before the stay's end. Give the guest another way in."
+                    )
                 ]
             }
             return step
@@ -102,7 +117,8 @@ package struct SubstitutionFollower: Sendable {
             step.alerts.opened = [
                 alert(
                     .notRemoved, substitution,
-                    "The booking was cancelled, and the backup code could not be removed from the lock: it still opens the door.")
+                    "The booking was cancelled, and the backup code could not be removed from the lock: it still opens the door."
+                )
             ]
             return step
         case .moveEnd(let end):
@@ -117,8 +133,14 @@ package struct SubstitutionFollower: Sendable {
         case .refresh(let backup): return updated(backup, substitution)
         case .noteRecovery:
             let tells: DeliveryKind? = settings.onRecovery == .tellBoth ? .recovered : nil
-            return FollowStep(.recovered, tells: tells, channels: settings.channels)
-        case .nothing: return FollowStep(.unchanged)
+            return FollowStep(
+                .recovered,
+                nextLookAt: substitution.backupEndsAt.flatMap { Self.lastLook(before: $0, now: clock.now()) },
+                tells: tells, channels: settings.channels)
+        case .nothing:
+            return FollowStep(
+                .unchanged,
+                nextLookAt: substitution.backupEndsAt.flatMap { Self.lastLook(before: $0, now: clock.now()) })
         }
     }
 
@@ -126,7 +148,9 @@ package struct SubstitutionFollower: Sendable {
         let isNews =
             backup.endsAt != substitution.backupEndsAt || (backup.pin != nil && backup.pin != substitution.pin)
         var step = FollowStep(
-            .updated(backup, isNews: isNews), tells: isNews ? .updated : nil, channels: settings.channels)
+            .updated(backup, isNews: isNews),
+            nextLookAt: Self.nextLook(at: backup, wantedEnd: nil, now: clock.now()), tells: isNews ? .updated : nil,
+            channels: settings.channels)
         step.alerts.closed = [.init(.notExtended, subject: substitution.id)]
         return step
     }
@@ -176,13 +200,16 @@ package struct SubstitutionFollower: Sendable {
                 "A stay with a backup code goes on",
                 metadata: [
                     "what": "\(kind)", "access_code_id": "\(substitution.originalAccessCodeID)",
-                    "backup_access_code_id": "\(substitution.backupAccessCodeID)", "substitution_id": "\(substitution.id)",
+                    "backup_access_code_id": "\(substitution.backupAccessCodeID)",
+                    "substitution_id": "\(substitution.id)",
                 ])
         }
         for alert in step.alerts.opened {
             log.error(
                 "A stay with a backup code needs a person's attention",
-                metadata: ["alert": "\(alert.kind.rawValue)", "text": "\(alert.text)", "substitution_id": "\(substitution.id)"])
+                metadata: [
+                    "alert": "\(alert.kind.rawValue)", "text": "\(alert.text)", "substitution_id": "\(substitution.id)",
+                ])
         }
         try await ledger.record(step, of: substitution, now: clock.now())
     }

@@ -37,3 +37,29 @@ func metadata(_ text: String?) -> [String: String] {
     guard let text, let members = (try? JSONValue(parsing: Array(text.utf8)))?.members else { return [:] }
     return Dictionary(members.map { ($0.key, $0.value.string ?? $0.value.description) }) { first, _ in first }
 }
+
+extension Ledger {
+    /// The last reading of a lock; nil when it was never read.
+    package func device(id: String) async throws(LedgerError) -> Device? {
+        try await read { database in
+            try Row.fetchOne(database, sql: "SELECT * FROM devices WHERE device_id = ?", arguments: [id]).map(
+                Device.init(row:))
+        }
+    }
+}
+
+extension Device {
+    fileprivate init(row: Row) {
+        self.init(
+            id: row["device_id"], name: row["name"], timeZone: row["time_zone"],
+            supportsBackupPool: row["supports_backup_access_code_pool"],
+            isBackupPoolEnabled: row["backup_access_code_pool_enabled"], isOnline: row["online"],
+            errorCodes: words(row["error_codes"]), warningCodes: words(row["warning_codes"]),
+            customMetadata: metadata(row["custom_metadata"]))
+    }
+}
+
+private func words(_ text: String?) -> [String] {
+    guard let text, let values = (try? JSONValue(parsing: Array(text.utf8)))?.array else { return [] }
+    return values.compactMap(\.string)
+}

@@ -87,7 +87,8 @@ extension Ledger {
     ) async throws(LedgerError) {
         let random = random
         try await write { database in
-            let follow = FollowRecord(database: database, step: step, substitution: substitution, now: now, random: random)
+            let follow = FollowRecord(
+                database: database, step: step, substitution: substitution, now: now, random: random)
             try follow.apply()
         }
     }
@@ -121,7 +122,9 @@ private struct FollowRecord {
                 sql: """
                     UPDATE failovers SET original_name = ?, original_starts_at = ?, original_ends_at = ? WHERE access_code_id = ?
                     """,
-                arguments: [original.name, original.startsAt?.sql, original.endsAt?.sql, substitution.originalAccessCodeID])
+                arguments: [
+                    original.name, original.startsAt?.sql, original.endsAt?.sql, substitution.originalAccessCodeID,
+                ])
         }
         try applyOutcome()
         if let kind = step.tells {
@@ -141,7 +144,8 @@ private struct FollowRecord {
         case .removing:
             try stopTelling()
             try database.execute(
-                sql: "UPDATE substitutions SET removal_requested_at = coalesce(removal_requested_at, ?) WHERE substitution_id = ?",
+                sql:
+                    "UPDATE substitutions SET removal_requested_at = coalesce(removal_requested_at, ?) WHERE substitution_id = ?",
                 arguments: [now.sql, substitution.id])
         case .updated(let backup, _):
             try database.execute(

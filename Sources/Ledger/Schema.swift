@@ -55,8 +55,10 @@ enum Schema {
             original_ends_at TEXT,
             last_error_type TEXT,
             last_request_id TEXT,
-            touches INTEGER NOT NULL DEFAULT 0
+            touches INTEGER NOT NULL DEFAULT 0,
+            is_scouted INTEGER NOT NULL DEFAULT 0
         ) STRICT;
+        CREATE INDEX failovers_unscouted ON failovers (opened_at) WHERE state = 'pending' AND is_scouted = 0;
         CREATE INDEX failovers_due ON failovers (next_attempt_at) WHERE state IN ('pending', 'waiting');
         CREATE INDEX failovers_device ON failovers (device_id) WHERE state IN ('pending', 'waiting');
 

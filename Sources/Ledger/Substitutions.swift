@@ -23,13 +23,15 @@ package struct NewSubstitution: Sendable {
     package var requestID: String?
     package var channels: [DeliveryChannel]
     package var firstDeliveryAt: Timestamp
+    /// When the stay is looked at for the first time.
+    package var firstLookAt: Timestamp?
     package var alerts: AlertChanges
     package var journal: [JournalEntry]
 
     package init(
         failover: Failover, reading: AccessCode, backup: AccessCode, reason: SubstitutionReason, pullID: String?,
-        requestID: String?, channels: [DeliveryChannel], firstDeliveryAt: Timestamp, alerts: AlertChanges,
-        journal: [JournalEntry]
+        requestID: String?, channels: [DeliveryChannel], firstDeliveryAt: Timestamp, firstLookAt: Timestamp?,
+        alerts: AlertChanges, journal: [JournalEntry]
     ) {
         self.failover = failover
         self.reading = reading
@@ -39,6 +41,7 @@ package struct NewSubstitution: Sendable {
         self.requestID = requestID
         self.channels = channels
         self.firstDeliveryAt = firstDeliveryAt
+        self.firstLookAt = firstLookAt
         self.alerts = alerts
         self.journal = journal
     }
@@ -91,12 +94,14 @@ extension Ledger {
             try database.execute(
                 sql: """
                     INSERT INTO substitutions (substitution_id, failover_id, original_access_code_id, device_id,
-                        backup_access_code_id, backup_code, backup_starts_at, backup_ends_at, state, recorded_at, updated_at)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'active', ?, ?)
+                        backup_access_code_id, backup_code, backup_starts_at, backup_ends_at, state, recorded_at, updated_at,
+                        next_look_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'active', ?, ?, ?)
                     """,
                 arguments: [
                     substitutionID, new.failover.id, new.failover.accessCodeID, new.backup.deviceID, new.backup.id,
                     new.backup.pin?.digits, new.backup.startsAt?.sql, new.backup.endsAt?.sql, now.sql, now.sql,
+                    new.firstLookAt?.sql,
                 ])
             try database.addDeliveries(
                 .created, substitutionID: substitutionID, channels: new.channels, dueAt: new.firstDeliveryAt, now: now,

@@ -13,6 +13,14 @@ package enum APIFailure: Error, Sendable, Equatable {
     /// Any other 4xx, its `error.type` verbatim.
     case refused(status: Int, type: String)
 
+    /// How long Seam asked to wait, where it did.
+    package var retryAfter: Duration? {
+        switch self {
+        case .rateLimited(let retryAfter), .unavailable(_, let retryAfter): retryAfter
+        case .unauthorized, .notFound, .refused: nil
+        }
+    }
+
     /// The word kept in the log: `error.type` verbatim where Seam sent one.
     package var errorType: String {
         switch self {

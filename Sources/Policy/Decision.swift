@@ -8,16 +8,21 @@ package struct Situation: Sendable {
     package var device: Device?
     package var now: Timestamp
     package var leadTime: Duration?
+    /// How many codes of a lock are kept for stays that start within `reserveHorizon`. Seam publishes no count, so a reserve
+    /// begins where the lock says that its pool is not full.
+    package var reserve: Int
     /// The failover has been waiting for something: an ended stay is then `expired`, not `already_ended`.
     package var hasWaited: Bool
 
     package init(
-        code: AccessCode?, device: Device? = nil, now: Timestamp, leadTime: Duration? = nil, hasWaited: Bool = false
+        code: AccessCode?, device: Device? = nil, now: Timestamp, leadTime: Duration? = nil, reserve: Int = 0,
+        hasWaited: Bool = false
     ) {
         self.code = code
         self.device = device
         self.now = now
         self.leadTime = leadTime
+        self.reserve = reserve
         self.hasWaited = hasWaited
     }
 }
@@ -43,6 +48,9 @@ package enum Decision: Sendable, Equatable {
     }
 }
 
+/// A reserve is kept for stays that start within this.
+package let reserveHorizon = Duration.seconds(86_400)
+
 /// The decision table: the first row that matches wins.
 package func decide(_ situation: Situation) -> Decision {
     guard let code = situation.code else { return .notNeeded(.codeDeleted) }
@@ -58,5 +66,10 @@ package func decide(_ situation: Situation) -> Decision {
     }
     if situation.device?.supportsBackupPool == false { return .ineligible(.unsupportedDevice) }
     if code.isBackupAvailable == false { return .wait(.poolEmpty, until: nil) }
+    if situation.reserve > 0, situation.device?.isPoolPartial == true, let startsAt = code.startsAt,
+        startsAt > situation.now + reserveHorizon
+    {
+        return .wait(.reserved, until: startsAt - reserveHorizon)
+    }
     return .pull
 }

@@ -30,7 +30,8 @@ package struct FollowedStay: Sendable {
     package var now: Timestamp
 
     package init(
-        original: AccessCode?, backup: AccessCode?, recordedPIN: PIN?, recordedStartsAt: Timestamp?, recordedEndsAt: Timestamp?,
+        original: AccessCode?, backup: AccessCode?, recordedPIN: PIN?, recordedStartsAt: Timestamp?,
+        recordedEndsAt: Timestamp?,
         hasRecovered: Bool, isBeingRemoved: Bool, onCancel: CancelPolicy, now: Timestamp
     ) {
         self.original = original
@@ -79,7 +80,8 @@ package func follow(_ stay: FollowedStay) -> FollowDecision {
     guard let original = stay.original else { return stay.onCancel == .endBackup ? .removeBackup : .nothing }
     if let wanted = original.endsAt, backup.endsAt != wanted { return .moveEnd(to: wanted) }
     let isAsRecorded =
-        backup.pin == stay.recordedPIN && backup.endsAt == stay.recordedEndsAt && backup.startsAt == stay.recordedStartsAt
+        backup.pin == stay.recordedPIN && backup.endsAt == stay.recordedEndsAt
+        && backup.startsAt == stay.recordedStartsAt
     // A PIN that Seam does not tell at the moment is no new PIN.
     if !isAsRecorded && backup.pin != nil { return .refresh(backup) }
     if original.isSet && !stay.hasRecovered { return .noteRecovery }

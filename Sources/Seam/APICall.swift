@@ -17,6 +17,8 @@ package struct APICall: Sendable, Equatable {
     /// `seam-request-id`: what Seam's support asks for.
     package var requestID: String?
     package var duration: Duration
+    /// How long Seam asked to wait.
+    package var retryAfter: Duration?
     package var accessCodeID: String?
     package var deviceID: String?
 }

@@ -108,6 +108,7 @@ package struct SeamClient: Sendable {
         }
         record.outcome = APICall.Outcome(failure.failure)
         record.errorType = failure.failure.errorType
+        record.retryAfter = failure.failure.retryAfter
         observer(record)
         throw failure
     }

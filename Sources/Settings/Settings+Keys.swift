@@ -84,11 +84,25 @@ extension Settings {
             "failover.retry_max", \.failover.retryMax, .duration(.milliseconds(10) ... .seconds(86_400)),
             "the longest wait before any repeat"),
         .init(
+            "failover.reserve", \.failover.reserve, .number(0...100),
+            "backup codes of a lock kept for stays that start within a day"),
+        .init("failover.on_cancel", \.failover.onCancel, .choice, "what becomes of a cancelled booking's backup code"),
+        .init("failover.on_recovery", \.failover.onRecovery, .choice, "what is told when the original works after all"),
+        .init(
             "reconcile.interval", \.reconcile.interval, .duration(.seconds(1) ... .seconds(86_400)),
             "how often Seam's list of events is swept"),
         .init(
             "reconcile.overlap", \.reconcile.overlap, .duration(.zero ... .seconds(30 * 86_400)),
             "how far a sweep looks back behind the one before"),
+        .init(
+            "reconcile.state_interval", \.reconcile.stateInterval, .duration(.seconds(10) ... .seconds(86_400)),
+            "how often a lock's access codes are read"),
+        .init(
+            "reconcile.requests_per_minute", \.reconcile.requestsPerMinute, .number(1...6000),
+            "how many requests those readings may take"),
+        .init(
+            "reconcile.horizon", \.reconcile.horizon, .duration(.zero ... .seconds(365 * 86_400)),
+            "how long before the stay a failed code is taken up without an event"),
     ]
 
     private static let deliveryKeys: [SettingsKey] = [

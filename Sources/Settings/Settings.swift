@@ -1,3 +1,5 @@
+package import Policy
+
 /// The configuration, checked as a whole. Every key of the public contract has one field here and one row in
 /// `Settings.keys`; the initial values are the defaults.
 package struct Settings: Sendable, Equatable {
@@ -85,12 +87,21 @@ package struct Settings: Sendable, Equatable {
         package var leadTime: Duration?
         package var retryInitial: Duration = .seconds(2)
         package var retryMax: Duration = .seconds(5 * 60)
+        /// Codes of a lock kept for stays that start within a day.
+        package var reserve = 0
+        package var onCancel = CancelPolicy.endBackup
+        package var onRecovery = RecoveryPolicy.keepBackup
     }
 
-    /// The sweep over Seam's own list of events.
+    /// The sweeps over Seam's own list of events, and over the locks and their access codes.
     package struct Reconcile: Sendable, Equatable {
         package var interval: Duration = .seconds(5 * 60)
         package var overlap: Duration = .seconds(60 * 60)
+        /// From one reading of a lock's access codes to the next.
+        package var stateInterval: Duration = .seconds(15 * 60)
+        package var requestsPerMinute = 60
+        /// Stays that start within this are looked after.
+        package var horizon: Duration = .seconds(72 * 3600)
     }
 
     /// How the guest's side is told.

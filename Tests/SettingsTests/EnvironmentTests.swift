@@ -18,6 +18,8 @@ import Testing
         ("seam.max_concurrent_requests", "9"), ("database.path", "/tmp/x.db"),
         ("failover.trigger_events", "access_code.a,access_code.b"), ("failover.lead_time", "36h"),
         ("failover.retry_initial", "3s"), ("failover.retry_max", "6m"), ("reconcile.interval", "7m"),
+        ("failover.reserve", "2"), ("failover.on_cancel", "keep"), ("failover.on_recovery", "tell_both"),
+        ("reconcile.state_interval", "16m"), ("reconcile.requests_per_minute", "61"), ("reconcile.horizon", "73h"),
         ("reconcile.overlap", "2h"), ("delivery.webhook.url", "https://b.example/"),
         ("delivery.webhook.secret", Sample.secondWebhookSecret),
         ("delivery.webhook.secret_file", "FILE:" + Sample.secondWebhookSecret),

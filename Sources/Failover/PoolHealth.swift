@@ -1,0 +1,41 @@
+internal import Ledger
+internal import Policy
+
+/// What a lock's reading says of its pool, as changes of alerts: one when it turns bad, one when it is well again.
+enum PoolHealth {
+    /// - Parameter before: the reading before this one; nil for the first. That a lock has no pool, or has it switched off, is how
+    ///   many locks are: only the change is worth an alert. `sparekey check` names them all.
+    static func changes(from before: Device?, to device: Device, channels: [DeliveryChannel]) -> AlertChanges {
+        var changes = AlertChanges()
+        changes.channels = channels
+        let name = device.name.map { "\($0)" } ?? device.id
+        func settle(_ kind: Alert.Kind, isBad: Bool, isWell: Bool, _ text: String) {
+            if isBad {
+                changes.opened.append(Alert(kind, subject: device.id, deviceID: device.id, text: text))
+            } else if isWell {
+                changes.closed.append(.init(kind, subject: device.id))
+            }
+        }
+        let isEmpty = device.errorCodes.contains("empty_backup_access_code_pool")
+        settle(
+            .poolEmpty, isBad: isEmpty, isWell: !isEmpty,
+            "\(name): the pool of backup codes is empty. A guest whose code fails here cannot be helped: look whether the lock is online and has room for codes."
+        )
+        let isPartial = device.warningCodes.contains("partial_backup_access_code_pool")
+        settle(
+            .poolPartial, isBad: isPartial && !isEmpty, isWell: !isPartial,
+            "\(name): Seam has trouble refilling the pool of backup codes. Look whether the lock is online and has room for codes."
+        )
+        let hasMany = device.warningCodes.contains("many_active_backup_codes")
+        settle(
+            .manyActiveBackups, isBad: hasMany, isWell: !hasMany,
+            "\(name): many backup codes are in use, so Seam has trouble programming this lock. Look at its connection.")
+        settle(
+            .poolDisabled,
+            isBad: before?.isBackupPoolEnabled == true && device.isBackupPoolEnabled == false
+                || before?.supportsBackupPool == true && device.supportsBackupPool == false,
+            isWell: device.isBackupPoolEnabled == true && device.supportsBackupPool != false,
+            "\(name): the pool of backup codes was switched off. A guest whose code fails here cannot be helped.")
+        return changes
+    }
+}

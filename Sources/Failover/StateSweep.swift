@@ -1,0 +1,111 @@
+package import Ledger
+package import Logging
+internal import Policy
+package import Seam
+package import Time
+
+/// Finds the failures that no event told of: reads the locks, and one lock after the other its access codes.
+///
+/// Friendly to Seam's limits: one request at a time, spread out, none while Seam asks to wait.
+package struct StateSweep: Sendable {
+    private let ledger: Ledger
+    private let seam: SeamClient
+    private let clock: any WallClock
+    private let settings: FailoverSettings
+    private let governor: SeamGovernor
+    private let log: Logger
+    /// From one reading of a lock's codes to the next.
+    private let interval: Duration
+    /// Stays that start within this are looked after.
+    private let horizon: Duration
+
+    package init(
+        ledger: Ledger, seam: SeamClient, clock: any WallClock, settings: FailoverSettings, governor: SeamGovernor,
+        interval: Duration, horizon: Duration, log: Logger
+    ) {
+        self.ledger = ledger
+        self.seam = seam
+        self.clock = clock
+        self.settings = settings
+        self.governor = governor
+        self.interval = interval
+        self.horizon = horizon
+        self.log = log
+    }
+
+    /// Reads all locks and keeps them; alerts what has changed for the worse or the better in their pools.
+    package func readDevices() async throws {
+        guard governor.pausedUntil == nil else { return }
+        for device in try await seam.devices() {
+            let before = try await ledger.device(id: device.id)
+            try await ledger.keep(device, now: clock.now())
+            let changes = PoolHealth.changes(from: before, to: device, channels: settings.channels)
+            for alert in changes.opened {
+                let isNew = try await ledger.open(alert, channels: settings.channels, now: clock.now())
+                if isNew {
+                    log.error(
+                        "A lock's pool of backup codes needs attention",
+                        metadata: [
+                            "alert": "\(alert.kind.rawValue)", "device_id": "\(device.id)", "text": "\(alert.text)",
+                        ])
+                }
+            }
+            for key in changes.closed {
+                let wasOpen = try await ledger.closeAlert(
+                    key.kind, subject: key.subject, channels: settings.channels, now: clock.now())
+                if wasOpen {
+                    log.notice(
+                        "A lock's pool of backup codes is well again",
+                        metadata: ["alert": "\(key.kind.rawValue)", "device_id": "\(device.id)"])
+                }
+            }
+        }
+    }
+
+    /// Reads the codes of the lock whose turn it is.
+    ///
+    /// - Returns: what was found; nil when no lock's turn has come.
+    package func sweepNextDevice() async throws -> SweepFindings? {
+        guard governor.pausedUntil == nil,
+            let deviceID = try await ledger.nextDeviceToSweep(readBefore: clock.now() - interval)
+        else { return nil }
+        do {
+            let codes = try await seam.accessCodes(deviceID: deviceID)
+            let findings = try await ledger.recordSweep(
+                deviceID: deviceID, codes: codes, horizon: horizon, alerts: upcoming(deviceID, codes), now: clock.now())
+            if findings.openedFailovers > 0 {
+                log.notice(
+                    "A sweep found access codes that failed without an event",
+                    metadata: ["device_id": "\(deviceID)", "access_codes": "\(findings.openedFailovers)"])
+            }
+            return findings
+        } catch {
+            if Task.isCancelled { throw error }
+            try await ledger.noteSweepAttempt(deviceID: deviceID, now: clock.now())
+            throw error
+        }
+    }
+
+    /// When the next lock's turn comes; nil without locks.
+    package func nextTurn() async throws(LedgerError) -> Timestamp? {
+        let oldest = try await ledger.oldestSweep()
+        return oldest.map { $0 + interval }
+    }
+
+    /// No backup for a guest who arrives soon is worth an alert before anything fails.
+    private func upcoming(_ deviceID: String, _ codes: [AccessCode]) -> AlertChanges {
+        var changes = AlertChanges()
+        changes.channels = settings.channels
+        let now = clock.now()
+        let near = codes.filter { code in
+            !code.isBackup && code.kind == .timeBound && code.pulledBackupID == nil && code.isBackupAvailable != nil
+                && code.endsAt.map { $0 > now } ?? true && code.startsAt.map { $0 <= now + horizon } ?? true
+        }
+        guard !near.isEmpty else { return changes }
+        // The pool is the lock's: one code that could have a backup shows that there is one.
+        if near.contains(where: { $0.isBackupAvailable == true }) {
+            changes.closed = [.init(.poolEmpty, subject: deviceID)]
+        }
+        return changes
+    }
+}

@@ -1,0 +1,156 @@
+internal import GRDB
+internal import JSON
+package import Policy
+package import Time
+
+/// What a sweep of one lock's access codes came to.
+package struct SweepFindings: Sendable, Equatable {
+    /// Codes that had failed without an event.
+    package var openedFailovers = 0
+    /// Failovers and stays that are to be looked at now.
+    package var touched = 0
+}
+
+extension Ledger {
+    /// The lock whose access codes were read longest ago, if that is before `limit`; those never read come first.
+    package func nextDeviceToSweep(readBefore limit: Timestamp) async throws(LedgerError) -> String? {
+        try await read { database in
+            try String.fetchOne(
+                database,
+                sql: """
+                    SELECT device_id FROM devices WHERE codes_read_at IS NULL OR codes_read_at < ?
+                    ORDER BY codes_read_at, device_id LIMIT 1
+                    """, arguments: [limit.sql])
+        }
+    }
+
+    /// When the next lock's codes are to be read again: the oldest reading; nil without locks.
+    package func oldestSweep() async throws(LedgerError) -> Timestamp? {
+        try await read { database in
+            try String.fetchOne(database, sql: "SELECT min(coalesce(codes_read_at, '')) FROM devices").map {
+                Timestamp($0) ?? Timestamp(secondsSinceEpoch: 0)
+            }
+        }
+    }
+
+    /// Keeps a lock's place in the round although it could not be read, so that one that fails does not hold up the others.
+    package func noteSweepAttempt(deviceID: String, now: Timestamp) async throws(LedgerError) {
+        try await write { database in
+            try database.execute(
+                sql: "UPDATE devices SET codes_read_at = ? WHERE device_id = ?", arguments: [now.sql, deviceID])
+        }
+    }
+
+    /// Compares the codes of a lock, as just read, with what is recorded, and has looked at what differs.
+    ///
+    /// - Parameters:
+    ///   - codes: every managed code of the lock.
+    ///   - horizon: a failed code is taken up when its stay starts within this from now.
+    package func recordSweep(
+        deviceID: String, codes: [AccessCode], horizon: Duration, alerts: AlertChanges, now: Timestamp
+    ) async throws(LedgerError) -> SweepFindings {
+        let random = random
+        return try await write { database in
+            let sweep = SweepRecord(
+                database: database, deviceID: deviceID, codes: codes, horizon: horizon, now: now, random: random)
+            let findings = try sweep.apply()
+            try database.apply(alerts, now: now, random: random)
+            return findings
+        }
+    }
+}
+
+private struct SweepRecord {
+    let database: Database
+    let deviceID: String
+    let codes: [AccessCode]
+    let horizon: Duration
+    let now: Timestamp
+    let random: RandomSource
+
+    func apply() throws -> SweepFindings {
+        var findings = SweepFindings()
+        for code in codes where !code.isBackup {
+            if isHelpless(code), try mayOpen(code) {
+                let opened = try Ledger.openFailover(
+                    accessCodeID: code.id, deviceID: deviceID, eventID: nil, eventType: "state_sweep",
+                    failedAt: code.blockingError?.createdAt ?? now, now: now, random: random, in: database)
+                if opened { findings.openedFailovers += 1 }
+            }
+        }
+        findings.touched += try touchFailovers()
+        findings.touched += try touchSubstitutions()
+        let arrivals = codes.filter { !$0.isBackup && $0.kind == .timeBound }.compactMap(\.startsAt).filter { $0 > now }
+        try database.execute(
+            sql: "UPDATE devices SET codes_read_at = ?, next_arrival_at = ? WHERE device_id = ?",
+            arguments: [now.sql, arrivals.min()?.sql, deviceID])
+        return findings
+    }
+
+    /// A guest's code that failed and whose stay is under way or near.
+    private func isHelpless(_ code: AccessCode) -> Bool {
+        code.blockingError != nil && code.kind == .timeBound && code.endsAt.map { $0 > now } ?? true
+            && code.startsAt.map { $0 <= now + horizon } ?? true
+    }
+
+    /// A code without a failover, or with one that was closed because all was well then.
+    private func mayOpen(_ code: AccessCode) throws -> Bool {
+        let state = try String.fetchOne(
+            database, sql: "SELECT state FROM failovers WHERE access_code_id = ?", arguments: [code.id])
+        return switch state.flatMap(FailoverState.init(rawValue:)) {
+        case nil, .notNeeded, .expired: true
+        case .pending, .waiting, .substituted, .ineligible, .cancelled: false
+        }
+    }
+
+    /// What waits and has recovered, moved or gone.
+    private func touchFailovers() throws -> Int {
+        let byID = Dictionary(codes.map { ($0.id, $0) }) { first, _ in first }
+        let rows = try Row.fetchAll(
+            database,
+            sql: """
+                SELECT access_code_id, reason, original_starts_at, original_ends_at FROM failovers
+                WHERE device_id = ? AND state = 'waiting'
+                """, arguments: [deviceID])
+        var touched = 0
+        for row in rows {
+            let id: String = row["access_code_id"]
+            let code = byID[id]
+            let isPoolBack = row["reason"] == WaitReason.poolEmpty.rawValue && code?.isBackupAvailable == true
+            let hasChanged =
+                code.map {
+                    $0.isSet || $0.startsAt != row.time("original_starts_at")
+                        || $0.endsAt != row.time("original_ends_at")
+                } ?? true
+            guard isPoolBack || hasChanged else { continue }
+            try database.execute(
+                sql: "UPDATE failovers SET next_attempt_at = ?, touches = touches + 1 WHERE access_code_id = ?",
+                arguments: [now.sql, id])
+            touched += 1
+        }
+        return touched
+    }
+
+    /// Stays whose original has recovered, moved or gone.
+    private func touchSubstitutions() throws -> Int {
+        let byID = Dictionary(codes.map { ($0.id, $0) }) { first, _ in first }
+        let rows = try Row.fetchAll(
+            database,
+            sql: """
+                SELECT substitution_id, original_access_code_id, backup_ends_at, recovered_at FROM substitutions
+                WHERE device_id = ? AND state = 'active' AND removal_requested_at IS NULL
+                """, arguments: [deviceID])
+        var touched = 0
+        for row in rows {
+            let code = byID[row["original_access_code_id"]]
+            let hasChanged =
+                code.map { $0.endsAt != row.time("backup_ends_at") || ($0.isSet && row["recovered_at"] == nil) } ?? true
+            guard hasChanged else { continue }
+            try database.execute(
+                sql: "UPDATE substitutions SET next_look_at = ?, touches = touches + 1 WHERE substitution_id = ?",
+                arguments: [now.sql, row["substitution_id"] as String])
+            touched += 1
+        }
+        return touched
+    }
+}
