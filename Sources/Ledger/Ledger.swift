@@ -60,11 +60,14 @@ package final class Ledger: Sendable {
         return pool
     }
 
+    /// A write that has begun is carried through when its task is cancelled, at a stop or a reload: what was done outside, such as
+    /// a pull, is then recorded, and a transaction that was cut short is not taken for one that cannot be carried out.
     func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(LedgerError)
         -> Value
     {
         do {
-            return try await pool().write(body)
+            let pool = try pool()
+            return try await Task { try await pool.write(body) }.value
         } catch {
             throw LedgerError(error, path: path)
         }

@@ -13,6 +13,8 @@ package struct LedgerError: Error, Sendable, Equatable, CustomStringConvertible 
         case newerSchema = "newer_schema"
         /// A durability setting did not take.
         case notDurable = "not_durable"
+        /// The task that asked was cancelled; nothing was read.
+        case cancelled
         /// Anything else that SQLite reports.
         case database
     }
@@ -34,6 +36,10 @@ extension LedgerError {
     init(_ error: any Error, path: String) {
         if let error = error as? LedgerError {
             self = error
+            return
+        }
+        if error is CancellationError {
+            self.init(.cancelled, reason: "\(path): the task was cancelled", hint: "Sparekey is stopping or reloading.")
             return
         }
         guard let error = error as? DatabaseError else {
