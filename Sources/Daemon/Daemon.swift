@@ -81,13 +81,16 @@ package final class Daemon: Sendable {
     /// - Parameter ready: called once webhooks are taken.
     package func run(ready: @escaping @Sendable () async -> Void = {}) async throws {
         defer { surroundings.ledger.close() }
+        // Trapped before anything says that this runs: a reload that comes with that word would end the process.
+        let hangups = await UnixSignalsSequence(trapping: .sighup)
         try adminServer.start()
         try publicServer.start()
         // Stopped in the reverse order: the listener first, so that what it has read is still committed and answered.
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
-                    ServiceGroupConfiguration.ServiceConfiguration(service: WorkerService(daemon: self)),
+                    ServiceGroupConfiguration.ServiceConfiguration(
+                        service: WorkerService(daemon: self, hangups: hangups)),
                     ServiceGroupConfiguration.ServiceConfiguration(
                         service: ListenerService(daemon: self, ready: ready)),
                 ], gracefulShutdownSignals: [.sigterm, .sigint], logger: log.quiet))
@@ -136,20 +139,21 @@ package final class Daemon: Sendable {
 
     private struct WorkerService: Service {
         let daemon: Daemon
+        let hangups: UnixSignalsSequence
 
         func run() async throws {
             let first = try Workers(settings: daemon.settings.withLock { $0 }, surroundings: daemon.surroundings)
             await cancelWhenGracefulShutdown {
-                await withTaskGroup(of: Void.self) { group in
-                    group.addTask { await first.run() }
-                    for await _ in await UnixSignalsSequence(trapping: .sighup) {
-                        guard let workers = daemon.applyReload() else { continue }
-                        group.cancelAll()
-                        await group.waitForAll()
-                        group.addTask { await workers.run() }
-                    }
-                    group.cancelAll()
+                // A group would not do: what is added to one after its `cancelAll` is cancelled from the start.
+                var running = Task { await first.run() }
+                for await _ in hangups {
+                    guard let workers = daemon.applyReload() else { continue }
+                    running.cancel()
+                    await running.value
+                    running = Task { await workers.run() }
                 }
+                running.cancel()
+                await running.value
             }
         }
     }

@@ -157,6 +157,8 @@ struct Workers: Sendable {
                     group.addTask {
                         do {
                             try await engine.work(lane)
+                        } catch  where Task.isCancelled {
+                            // A stop or a reload: the ledger says where to go on.
                         } catch {
                             surroundings.log.error("A failover could not be recorded", metadata: ["error": "\(error)"])
                             // The ledger is away: asking it again at once would only spin.
