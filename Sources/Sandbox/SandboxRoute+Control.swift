@@ -67,12 +67,17 @@ extension SandboxRoute {
             "/sandbox/pool/set", ["POST"],
             [
                 .init("device_id", .uuid, required: true), .init("size", .number),
-                .init("refill_delay_seconds", .number),
+                .init("refill_delay_seconds", .number), .init("next_code", .pin),
             ]
         ) { state, input throws(SandboxError) in
+            let id = try deviceID(of: input, in: state)
             state.setPool(
-                of: try deviceID(of: input, in: state), size: input.integer("size", in: 0...1000),
+                of: id, size: input.integer("size", in: 0...1000),
                 refillDelay: input.seconds("refill_delay_seconds"), at: input.now)
+            // What a test looks for afterwards, such as a PIN that must be nowhere else.
+            if let pin = input.text("next_code"), let next = state.devices[id]?.pool.first {
+                state.codes[next]?.pin = pin
+            }
             return [:]
         },
         SandboxRoute(

@@ -3,6 +3,20 @@ internal import Time
 
 extension SandboxRoute {
     static let controlOfWebhooks = [
+        SandboxRoute(
+            "/sandbox/webhooks/create", ["POST"],
+            [
+                .init("url", .uri, required: true), .init("secret", .text, required: true),
+                .init("event_types", .list(.text)),
+            ]
+        ) { state, input throws(SandboxError) in
+            // As /webhooks/create, with a secret that the receiver knows already.
+            let webhook = SandboxWebhook(
+                id: state.random.uuid(), url: try input.required("url"), eventTypes: input.texts("event_types"),
+                secrets: [try input.required("secret")])
+            state.webhooks.append(webhook)
+            return ["webhook": webhook.json]
+        },
         SandboxRoute("/sandbox/webhooks/pause", ["POST"], []) { state, _ in
             state.deliveries.isPaused = true
             return [:]
