@@ -20,6 +20,7 @@ package final class Daemon: Sendable {
     private let publicServer: Server
     private let adminServer: Server
     private let manager: ServiceManager
+    private let group = Mutex<ServiceGroup?>(nil)
     private let log: Logger
 
     /// Opens the database and makes everything ready; nothing is listened on yet.
@@ -76,10 +77,14 @@ package final class Daemon: Sendable {
         "http://\(settings.withLock { $0.admin.host }):\(adminServer.port)"
     }
 
-    /// Runs until SIGTERM or SIGINT, then answers what was read, stops the workers and closes the database.
+    /// Runs until SIGTERM, SIGINT or `stop`, then answers what was read, stops the workers and closes the database.
     ///
-    /// - Parameter ready: called once webhooks are taken.
-    package func run(ready: @escaping @Sendable () async -> Void = {}) async throws {
+    /// - Parameters:
+    ///   - stopsAtSignals: false where the process is not this daemon's own: then only `stop` ends it.
+    ///   - ready: called once webhooks are taken.
+    package func run(
+        stopsAtSignals: Bool = true, ready: @escaping @Sendable () async -> Void = {}
+    ) async throws {
         defer { surroundings.ledger.close() }
         // Trapped before anything says that this runs: a reload that comes with that word would end the process.
         let hangups = await UnixSignalsSequence(trapping: .sighup)
@@ -93,8 +98,14 @@ package final class Daemon: Sendable {
                         service: WorkerService(daemon: self, hangups: hangups)),
                     ServiceGroupConfiguration.ServiceConfiguration(
                         service: ListenerService(daemon: self, ready: ready)),
-                ], gracefulShutdownSignals: [.sigterm, .sigint], logger: log.quiet))
+                ], gracefulShutdownSignals: stopsAtSignals ? [.sigterm, .sigint] : [], logger: log.quiet))
+        self.group.withLock { $0 = group }
         try await group.run()
+    }
+
+    /// Asks for what SIGTERM asks for; `run` returns once it is done. Nothing happens before the daemon is ready.
+    package func stop() async {
+        await group.withLock { $0 }?.triggerGracefulShutdown()
     }
 
     // MARK: Reload
