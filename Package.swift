@@ -86,5 +86,12 @@ let package = Package(
         tests("HTTPServer", exclude: ["Fixtures"]),
         tests("Settings", exclude: ["Fixtures"]),
         tests("Ledger", [.product(name: "GRDB", package: "GRDB.swift")]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "Daemon", "HTTPClient", "HTTPServer", "JSON", "Policy", "Sandbox", "Settings", "Signatures", "Time",
+                logging,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: settings),
     ]
 )
