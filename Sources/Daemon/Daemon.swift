@@ -130,6 +130,7 @@ package final class Daemon: Sendable {
                 return settings
             }
             intake.replaceRules(rules)
+            publicServer.update(new.listen.limits)
             let changed = new.differences(from: old)
             log.notice("The configuration was loaded anew", metadata: ["changed": "\(changed.joined(separator: " "))"])
             for key in changed where Settings.restartOnlyKeys.contains(key) {

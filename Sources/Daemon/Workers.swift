@@ -32,6 +32,8 @@ struct Workers: Sendable {
     /// No worker sleeps longer than this without looking at the ledger, so that a lost wake-up costs one poll.
     static let pollInterval = Duration.seconds(5)
 
+    private static let followedAtOnce = 4
+
     private let surroundings: Surroundings
     private let inbox: InboxWorker
     private let engine: FailoverEngine
@@ -148,7 +150,7 @@ struct Workers: Sendable {
 
     /// Starts a task for each lock with something to do and waits for none of them: a lock that hangs delays no other.
     private func runFailovers() async {
-        let busy = BusyLanes()
+        let busy = BusySet<Lane>()
         await withDiscardingTaskGroup { group in
             await loop("failover", wakeup: surroundings.failoversChanged) {
                 try await engine.scout()
@@ -238,24 +240,32 @@ struct Workers: Sendable {
         }
     }
 
+    /// Looks at several stays at the same time and waits for none of them: a lock that hangs delays no other.
     private func runFollowing() async {
-        await loop("following", wakeup: surroundings.substitutionsChanged) {
-            if let until = governor.pausedUntil { return until }
-            let due = try await follower.due(limit: 64)
-            await withTaskGroup(of: Void.self) { group in
-                for (index, substitution) in due.enumerated() {
-                    if index >= 4 { await group.next() }
+        let busy = BusySet<String>()
+        await withDiscardingTaskGroup { group in
+            await loop("following", wakeup: surroundings.substitutionsChanged) {
+                if let until = governor.pausedUntil { return until }
+                let due = try await follower.due(limit: Self.followedAtOnce + busy.all.count)
+                for substitution in due where !busy.all.contains(substitution.id) {
+                    guard busy.all.count < Self.followedAtOnce else { break }
+                    busy.insert(substitution.id)
                     group.addTask {
                         do {
                             try await follower.look(at: substitution)
                         } catch {
                             surroundings.log.error("A stay could not be recorded", metadata: ["error": "\(error)"])
+                            try? await surroundings.clock.sleep(for: .seconds(1))
                         }
+                        busy.remove(substitution.id)
+                        surroundings.substitutionsChanged.signal()
+                        surroundings.deliveriesChanged.signal()
                     }
                 }
+                let next = try await surroundings.ledger.nextSubstitutionLook()
+                return busy.all.isEmpty ? next : next.map { max($0, surroundings.clock.now() + .seconds(1)) }
             }
-            if !due.isEmpty { surroundings.deliveriesChanged.signal() }
-            return try await surroundings.ledger.nextSubstitutionLook()
+            group.cancelAll()
         }
     }
 
@@ -300,5 +310,12 @@ extension FailoverSettings {
             maximumLanes: settings.seam.maxConcurrentRequests, channels: settings.delivery.channels,
             deliverNotBefore: settings.delivery.notBefore, reserve: settings.failover.reserve,
             onCancel: settings.failover.onCancel, onRecovery: settings.failover.onRecovery)
+    }
+}
+
+extension SettledEvents {
+    /// By disposition.
+    var counts: [(String, Int)] {
+        [("handled", handled), ("ignored", ignored), ("duplicate", duplicate), ("quarantined", quarantined)]
     }
 }

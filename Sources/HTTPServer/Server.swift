@@ -43,6 +43,11 @@ package final class Server: Sendable {
     /// The bound port; 0 before `start`.
     package var port: Int { boundPort.withLock { $0 } }
 
+    /// Applies to every connection accepted from now on.
+    package func update(_ limits: Limits) {
+        loop.update(limits)
+    }
+
     /// Sends the answers of a whole commit with one visit to the queue.
     package func respond(_ batch: [(Responder, Response)]) {
         loop.post(batch.filter { $0.0.claim() }.map { $0.letter($1) })

@@ -130,6 +130,11 @@ extension ServerLoop {
 
     // MARK: Stopping
 
+    /// Connections that are open keep the limits they came under.
+    func update(_ limits: Limits) {
+        queue.async { @Sendable [self] in self.limits = limits }
+    }
+
     /// Begins to stop; `done` is called on the queue once everything is closed.
     func shutdown(deadline: Duration, done: @escaping @Sendable () -> Void) {
         queue.async { @Sendable [self] in

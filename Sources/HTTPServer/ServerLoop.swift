@@ -38,7 +38,8 @@ final class ServerLoop: @unchecked Sendable {
     static let shutdownKey: UInt64 = 2
 
     let queue = DispatchQueue(label: "sparekey.http")
-    let limits: Limits
+    /// Of connections that are still to come.
+    var limits: Limits
     let observer: @Sendable (ServerEvent) -> Void
     let makeWire: (@Sendable () -> any Wire)?
     let admission: (@Sendable (RequestHead) -> Response?)?

@@ -52,6 +52,20 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         await server.shutdown(deadline: .seconds(5))
     }
 
+    @Test func newLimitsHoldForNewConnections() async throws {
+        let server = try answeringServer { _ in Response(204) }
+        let port = server.port
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+        let before = try await blocking { try Kept(port: port, post) }
+        #expect(try await before.answer().status == 204)
+        var limits = Limits()
+        limits.maxBodyBytes = 4
+        server.update(limits)
+        let after = try await blocking { try Kept(port: port, post) }
+        #expect(try await after.answer().status == 413)
+        await server.shutdown(deadline: .seconds(5))
+    }
+
     @Test func shutdownClosesWhatIsIdleAndFreesThePort() async throws {
         let server = try answeringServer { _ in Response(204) }
         let port = server.port
