@@ -82,6 +82,12 @@ let package = Package(
         .target(name: "ScriptedServer", path: "Tests/ScriptedServer", swiftSettings: settings),
         tests("HTTPClient", ["ScriptedServer", "Time"]),
         tests("Seam", ["ScriptedServer", "HTTPClient", "JSON", "Policy", "Time"], exclude: ["Fixtures"]),
+        tests(
+            "Failover",
+            [
+                "HTTPClient", "JSON", "Ledger", "Sandbox", "Seam", "Time", logging,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         tests("Sandbox", ["HTTPClient", "JSON", "Signatures", "Time"]),
         tests("HTTPServer", exclude: ["Fixtures"]),
         tests("Settings", exclude: ["Fixtures"]),

@@ -1,0 +1,162 @@
+import Failover
+import Foundation
+import JSON
+import Ledger
+import Sandbox
+import Testing
+import Time
+
+@Suite(.timeLimit(.minutes(2))) struct DrawTests {
+    @Test func theSoonestStayDrawsFirstWhateverTheOrderOfTheEvents() async throws {
+        for seed in 0..<6 {
+            let bench = try Bench()
+            let device = bench.device(pool: 2, refills: false)
+            var generator = SeededGenerator(seed: UInt64(seed))
+            let hours = [5, 1, 9, 3].shuffled(using: &generator)
+            var codes: [Int: String] = [:]
+            for hour in hours {
+                codes[hour] = bench.failedCode(on: device, startsIn: .seconds(hour * 3600), endsIn: .seconds(90_000))
+            }
+            try await bench.pass()
+            #expect(try bench.outcome(require(codes[1])) == "substituted·pulled")
+            #expect(try bench.outcome(require(codes[3])) == "substituted·pulled")
+            #expect(try bench.outcome(require(codes[5])) == "waiting·pool_empty")
+            #expect(try bench.outcome(require(codes[9])) == "waiting·pool_empty")
+            #expect(try bench.openAlerts().contains("pool_empty"))
+            bench.model.refillPool(of: device)
+            bench.clock.advance(by: .seconds(300))
+            try await bench.work()
+            #expect(try bench.outcome(require(codes[9])) == "substituted·pulled")
+            #expect(try bench.openAlerts() == [])
+        }
+    }
+
+    @Test func whatWaitedWithASoonerStayGoesBeforeANewcomer() async throws {
+        let bench = try Bench()
+        let device = bench.device(pool: 1, refills: false)
+        bench.model.emptyPool(of: device, refills: false)
+        let waiting = bench.failedCode(on: device, startsIn: .seconds(3600))
+        try await bench.pass()
+        #expect(try bench.outcome(waiting) == "waiting·pool_empty")
+        bench.model.refillPool(of: device)
+        // Not due yet, but a later stay's failure must not take its code.
+        let newcomer = bench.failedCode(on: device, startsIn: .seconds(7200))
+        try await bench.pass()
+        #expect(try bench.outcome(waiting) == "substituted·pulled")
+        #expect(try bench.outcome(newcomer) == "waiting·pool_empty")
+    }
+
+    @Test func aReserveIsKeptForStaysThatStartWithinADay() async throws {
+        let bench = try Bench(FailoverSettings(reserve: 1))
+        let device = bench.device(pool: 2, refills: false)
+        let first = bench.failedCode(on: device, startsIn: .seconds(48 * 3600), endsIn: .seconds(90 * 3600))
+        let second = bench.failedCode(on: device, startsIn: .seconds(50 * 3600), endsIn: .seconds(90 * 3600))
+        try await bench.pass()
+        #expect(try bench.outcome(first) == "substituted·pulled")
+        #expect(try bench.outcome(second) == "waiting·reserved")
+        let tonight = bench.failedCode(on: device, startsIn: .seconds(3600))
+        try await bench.pass()
+        #expect(try bench.outcome(tonight) == "substituted·pulled")
+        #expect(
+            try bench.value("SELECT next_attempt_at FROM failovers WHERE state = 'waiting'")
+                == "2026-11-21T14:00:00.000Z")
+    }
+
+    @Test(arguments: ["device.connected", "device.connection_stabilized"])
+    func aSignOfLifeOfTheLockLooksAgainAtOnce(event: String) async throws {
+        let bench = try Bench()
+        let device = bench.device(pool: 1, refills: false)
+        bench.model.emptyPool(of: device, refills: false)
+        let code = bench.failedCode(on: device)
+        try await bench.pass()
+        #expect(try bench.outcome(code) == "waiting·pool_empty")
+        bench.model.refillPool(of: device)
+        bench.model.emitEvent(event, members: [.init("device_id", .string(device))])
+        try await bench.pass()
+        #expect(try bench.outcome(code) == "substituted·pulled")
+    }
+
+    @Test func aStormIsWorkedOffByTheStaysAndEachOnce() async throws {
+        let bench = try Bench()
+        var generator = SeededGenerator(seed: 4)
+        for hour in (1...300).shuffled(using: &generator) {
+            _ = bench.failedCode(
+                on: bench.device(), startsIn: .seconds(hour * 60), endsIn: .seconds(90_000))
+        }
+        try await bench.pass()
+        #expect(try bench.value("SELECT count(*) FROM failovers WHERE state = 'substituted'") == "300")
+        #expect(bench.model.counters.backupsPulled == 300)
+        // In order of the stays, but for the few lanes that were open at the same time.
+        let order = try bench.rows(
+            "SELECT f.original_starts_at AS at FROM substitutions s JOIN failovers f USING (failover_id) ORDER BY s.rowid"
+        ).compactMap { $0["at"] }
+        #expect(order == order.sorted())
+    }
+
+    @Test func anyOrderAndRepetitionOfACodesEventsEndsInTheSameState() async throws {
+        var outcomes: Set<String> = []
+        for seed in 0..<24 {
+            let bench = try Bench()
+            let device = bench.device()
+            let code = bench.failedCode(on: device)
+            bench.model.recoverCode(code)
+            bench.clock.advance(by: .seconds(10))
+            bench.model.advance()
+            bench.model.failCode(code)
+            bench.clock.advance(by: .seconds(10))
+            bench.model.advance()
+            var generator = SeededGenerator(seed: UInt64(seed))
+            var events = bench.model.events.shuffled(using: &generator)
+            events += events.prefix(3)
+            for event in events {
+                try await bench.receive([event])
+                if Bool.random(using: &generator) { try await bench.work() }
+            }
+            bench.clock.advance(by: .seconds(600))
+            try await bench.work()
+            outcomes.insert(try bench.outcome(code))
+            #expect(bench.model.counters.backupsPulled == 1)
+        }
+        #expect(outcomes == ["substituted·pulled"])
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct GovernorTests {
+    @Test func retryAfterHoldsForEveryCallOfTheKey() async throws {
+        let bench = try Bench()
+        let codes = (0..<5).map { _ in bench.failedCode(on: bench.device()) }
+        bench.model.addFault(
+            SandboxFault(
+                .error(status: 429, type: "rate_limited", retryAfter: "90"), route: "/access_codes/get", count: 1))
+        try await bench.pass()
+        let asked = bench.model.counters.requests["/access_codes/get"]
+        bench.clock.advance(by: .seconds(80))
+        try await bench.work()
+        #expect(bench.model.counters.requests["/access_codes/get"] == asked)
+        bench.clock.advance(by: .seconds(20))
+        try await bench.work()
+        try await bench.work()
+        for code in codes { #expect(try bench.outcome(code) == "substituted·pulled") }
+    }
+
+    @Test func whileSeamIsDownOneLaneTries() async throws {
+        let bench = try Bench()
+        let codes = (0..<20).map { _ in bench.failedCode(on: bench.device()) }
+        bench.model.addFault(SandboxFault(.empty(status: 503, retryAfter: nil), count: nil))
+        try await bench.receive(bench.model.events)
+        for _ in 0..<50 {
+            try await bench.work()
+            bench.clock.advance(by: .seconds(10))
+        }
+        // Without the pause it would be 20 codes by some 10 looks each.
+        let asked = bench.model.counters.requests.values.reduce(0, +)
+        #expect(asked < 60)
+        bench.model.clearFaults()
+        for _ in 0..<40 {
+            bench.clock.advance(by: .seconds(30))
+            try await bench.work()
+        }
+        for code in codes { #expect(try bench.outcome(code) == "substituted·pulled") }
+        #expect(bench.model.counters.backupsPulled == 20)
+    }
+}

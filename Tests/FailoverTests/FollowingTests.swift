@@ -1,0 +1,142 @@
+import Failover
+import Foundation
+import Ledger
+import Policy
+import Sandbox
+import Testing
+import Time
+
+@Suite(.timeLimit(.minutes(2))) struct FollowingTests {
+    /// A bench with one stay that has its backup.
+    private func stay(_ settings: FailoverSettings = FailoverSettings()) async throws -> (
+        Bench, code: String, backup: String
+    ) {
+        let bench = try Bench(settings)
+        let code = bench.failedCode(on: bench.device())
+        try await bench.pass()
+        let backup = try bench.value("SELECT backup_access_code_id FROM substitutions")
+        return (bench, code, backup)
+    }
+
+    private func kinds(_ bench: Bench) throws -> [String] {
+        try bench.rows("SELECT kind FROM deliveries ORDER BY rowid").compactMap { $0["kind"] }
+    }
+
+    @Test(arguments: [2 * 86_400, 7200])
+    func theBackupsEndFollowsTheStays(seconds: Int) async throws {
+        let (bench, code, backup) = try await stay()
+        let end = bench.now + .seconds(seconds)
+        bench.model.updateCode(code, endsAt: end)
+        bench.clock.advance(by: .seconds(5))
+        try await bench.pass()
+        #expect(bench.model.code(backup)?.endsAt == end)
+        #expect(try bench.value("SELECT backup_ends_at FROM substitutions") == "\(end)")
+        #expect(try bench.value("SELECT original_ends_at FROM failovers") == "\(end)")
+        #expect(try kinds(bench) == ["created", "updated"])
+    }
+
+    @Test func anExtensionWithoutAnEventIsFoundByTheSweep() async throws {
+        let (bench, code, backup) = try await stay()
+        let end = bench.now + .seconds(3 * 86_400)
+        bench.model.updateCode(code, endsAt: end)
+        bench.clock.advance(by: .seconds(1000))
+        try await bench.stateSweep.readDevices()
+        while try await bench.stateSweep.sweepNextDevice() != nil {}
+        try await bench.work()
+        #expect(bench.model.code(backup)?.endsAt == end)
+    }
+
+    @Test func anExtensionThatNobodyToldOfIsFoundBeforeTheOldEnd() async throws {
+        let (bench, code, backup) = try await stay()
+        let end = bench.now + .seconds(3 * 86_400)
+        bench.model.updateCode(code, endsAt: end)
+        bench.clock.advance(by: .seconds(86_400 - 500))
+        try await bench.work()
+        #expect(bench.model.code(backup)?.endsAt == end)
+    }
+
+    @Test func aMoveThatFailsIsAlertedBeforeTheOldEnd() async throws {
+        let (bench, code, backup) = try await stay()
+        let end = bench.now + .seconds(2 * 86_400)
+        bench.model.updateCode(code, endsAt: end)
+        bench.model.addFault(
+            SandboxFault(
+                .error(status: 400, type: "cannot_update", retryAfter: nil), route: "/access_codes/update", count: nil))
+        try await bench.pass()
+        for _ in 0..<10 {
+            bench.clock.advance(by: .seconds(300))
+            try await bench.work()
+        }
+        #expect(try bench.openAlerts() == ["not_extended"])
+        bench.model.clearFaults()
+        bench.clock.advance(by: .seconds(300))
+        try await bench.work()
+        #expect(bench.model.code(backup)?.endsAt == end)
+        #expect(try bench.openAlerts() == [])
+    }
+
+    @Test func aCancelledBookingEndsItsBackup() async throws {
+        let (bench, code, backup) = try await stay()
+        bench.model.deleteCode(code)
+        try await bench.pass()
+        #expect(try bench.value("SELECT state FROM substitutions") == "active")
+        bench.clock.advance(by: .seconds(90))
+        try await bench.pass()
+        #expect(bench.model.code(backup) == nil)
+        #expect(try bench.value("SELECT state FROM substitutions") == "revoked")
+        #expect(
+            try bench.rows("SELECT kind, state FROM deliveries ORDER BY rowid") == [
+                ["kind": "created", "state": "failed"], ["kind": "revoked", "state": "pending"],
+            ])
+        #expect(try bench.openAlerts() == [])
+    }
+
+    @Test func aRemovalThatFailsIsEscalatedAndConfirmedLater() async throws {
+        let (bench, code, backup) = try await stay()
+        bench.model.breakRemoval(of: backup)
+        bench.model.deleteCode(code)
+        for _ in 0..<5 {
+            try await bench.pass()
+            bench.clock.advance(by: .seconds(700))
+        }
+        try await bench.pass()
+        #expect(try bench.openAlerts() == ["not_removed"])
+        #expect(try bench.value("SELECT state FROM substitutions") == "active")
+    }
+
+    @Test func aCancelledBookingMayKeepItsBackup() async throws {
+        let (bench, code, backup) = try await stay(FailoverSettings(onCancel: .keep))
+        bench.model.deleteCode(code)
+        bench.clock.advance(by: .seconds(60))
+        try await bench.pass()
+        #expect(bench.model.code(backup) != nil)
+        #expect(try bench.value("SELECT state FROM substitutions") == "active")
+    }
+
+    @Test(arguments: [false, true]) func aRecoveryIsRecordedAndToldOnlyWhereWanted(tellBoth: Bool) async throws {
+        let (bench, code, _) = try await stay(FailoverSettings(onRecovery: tellBoth ? .tellBoth : .keepBackup))
+        bench.model.recoverCode(code)
+        bench.clock.advance(by: .seconds(10))
+        try await bench.pass()
+        try await bench.pass()
+        #expect(try !bench.value("SELECT recovered_at FROM substitutions").isEmpty)
+        #expect(try kinds(bench) == (tellBoth ? ["created", "recovered"] : ["created"]))
+        #expect(try bench.value("SELECT count(*) FROM journal WHERE kind = 'original.recovered'") == "1")
+    }
+
+    @Test func aBackupThatSomebodyRemovesIsAnAlert() async throws {
+        let (bench, _, backup) = try await stay()
+        bench.model.deleteCode(backup)
+        bench.clock.advance(by: .seconds(10))
+        try await bench.pass()
+        #expect(try bench.value("SELECT state FROM substitutions") == "revoked")
+        #expect(try bench.openAlerts() == ["backup_failed"])
+    }
+
+    @Test func theStaysEndEndsIt() async throws {
+        let (bench, _, _) = try await stay()
+        bench.clock.advance(by: .seconds(86_401))
+        #expect(try await bench.ledger.endSubstitutions(now: bench.now) == 1)
+        #expect(try bench.value("SELECT state FROM substitutions") == "ended")
+    }
+}

@@ -1,0 +1,155 @@
+import Failover
+import Foundation
+import JSON
+import Sandbox
+import Testing
+import Time
+
+@Suite(.timeLimit(.minutes(2))) struct EventSweepTests {
+    @Test func afterThirtyHoursWithoutWebhooksOneSweepFindsEveryFailure() async throws {
+        let bench = try Bench()
+        _ = try await bench.eventSweep.sweep()
+        for _ in 0..<50 {
+            let device = bench.device()
+            _ = bench.failedCode(on: device, startsIn: .seconds(40 * 3600), endsIn: .seconds(90 * 3600))
+            bench.clock.advance(by: .seconds(2160))
+        }
+        let found = try await bench.eventSweep.sweep()
+        #expect(found >= 50)
+        try await bench.settleInbox()
+        #expect(try bench.value("SELECT count(*) FROM failovers") == "50")
+        try await bench.work()
+        #expect(try bench.value("SELECT count(*) FROM failovers WHERE state = 'substituted'") == "50")
+        // The overlap brings them again, and nothing comes of it.
+        _ = try await bench.eventSweep.sweep()
+        try await bench.settleInbox()
+        #expect(try bench.value("SELECT count(*) FROM substitutions") == "50")
+        #expect(bench.model.counters.backupsPulled == 50)
+    }
+
+    @Test func aSweepThatDiesIsMadeAgainWithoutDoubling() async throws {
+        let bench = try Bench()
+        _ = try await bench.eventSweep.sweep()
+        let device = bench.device()
+        bench.clock.advance(by: .seconds(60))
+        let code = bench.failedCode(on: device)
+        bench.clock.advance(by: .seconds(60))
+        bench.model.addFault(SandboxFault(.resetAfterCommit, route: "/events/list"))
+        await #expect(throws: (any Error).self) { try await bench.eventSweep.sweep() }
+        _ = try await bench.eventSweep.sweep()
+        _ = try await bench.eventSweep.sweep()
+        try await bench.settleInbox()
+        try await bench.work()
+        #expect(try bench.outcome(code) == "substituted·pulled")
+        #expect(
+            try bench.value(
+                "SELECT count(*) FROM webhook_events WHERE event_type = 'access_code.failed_to_set_on_device' AND disposition = 'handled'"
+            )
+                == "1")
+    }
+
+    @Test func moreEventsThanAPageHoldsAreAllFound() async throws {
+        let bench = try Bench()
+        _ = try await bench.eventSweep.sweep()
+        let device = bench.device()
+        for _ in 0..<1300 {
+            bench.model.emitEvent("device.connected", members: [.init("device_id", .string(device))])
+            bench.clock.advance(by: .milliseconds(500))
+        }
+        bench.clock.advance(by: .seconds(1))
+        _ = try await bench.eventSweep.sweep()
+        #expect(
+            try bench.value("SELECT count(*) FROM webhook_events")
+                == "\(bench.model.events.filter { ["device.connected"].contains($0.type) }.count)")
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct StateSweepTests {
+    private func sweep(_ bench: Bench) async throws {
+        try await bench.stateSweep.readDevices()
+        while try await bench.stateSweep.sweepNextDevice() != nil {}
+    }
+
+    @Test func aFailedCodeWithoutAnEventGetsAFailover() async throws {
+        let bench = try Bench()
+        let device = bench.device()
+        let near = bench.failedCode(on: device)
+        let far = bench.failedCode(on: device, startsIn: .seconds(100 * 3600), endsIn: .seconds(200 * 3600))
+        try await sweep(bench)
+        #expect(try bench.outcome(near) == "pending·")
+        #expect(try bench.outcome(far) == "none")
+        #expect(try bench.value("SELECT coalesce(event_id, 'none') FROM failovers") == "none")
+        #expect(try bench.value("SELECT failed_at FROM failovers").hasPrefix("2026-11-20T12:00:00"))
+        try await bench.work()
+        #expect(try bench.outcome(near) == "substituted·pulled")
+    }
+
+    @Test func itReadsEachLockOnceInAnInterval() async throws {
+        let bench = try Bench()
+        for _ in 0..<5 { _ = bench.device() }
+        try await sweep(bench)
+        #expect(bench.model.counters.requests["/access_codes/list"] == 5)
+        bench.clock.advance(by: .seconds(899))
+        try await sweep(bench)
+        #expect(bench.model.counters.requests["/access_codes/list"] == 5)
+        bench.clock.advance(by: .seconds(2))
+        try await sweep(bench)
+        #expect(bench.model.counters.requests["/access_codes/list"] == 10)
+    }
+
+    @Test func itAsksNothingWhileSeamAsksToWait() async throws {
+        let bench = try Bench()
+        _ = bench.device()
+        bench.model.addFault(
+            SandboxFault(.error(status: 429, type: "rate_limited", retryAfter: "120"), route: "/devices/list"))
+        await #expect(throws: (any Error).self) { try await bench.stateSweep.readDevices() }
+        let asked = bench.model.counters.requests.values.reduce(0, +)
+        bench.clock.advance(by: .seconds(119))
+        try await bench.stateSweep.readDevices()
+        #expect(bench.model.counters.requests.values.reduce(0, +) == asked)
+        bench.clock.advance(by: .seconds(2))
+        try await bench.stateSweep.readDevices()
+        #expect(bench.model.counters.requests.values.reduce(0, +) == asked + 1)
+    }
+
+    @Test func aRecoveredCodeIsNotOpenedAgainAndAgain() async throws {
+        let bench = try Bench()
+        let device = bench.device()
+        let code = bench.failedCode(on: device)
+        try await sweep(bench)
+        bench.model.recoverCode(code)
+        bench.clock.advance(by: .seconds(5))
+        try await bench.work()
+        #expect(try bench.outcome(code) == "not_needed·recovered")
+        bench.clock.advance(by: .seconds(1000))
+        try await sweep(bench)
+        #expect(try bench.outcome(code) == "not_needed·recovered")
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct PoolHealthTests {
+    @Test func oneAlertWhenAPoolTurnsEmptyAndOneWhenItIsWellAgain() async throws {
+        let bench = try Bench()
+        let device = bench.device(pool: 2)
+        try await bench.stateSweep.readDevices()
+        #expect(try bench.openAlerts() == [])
+        bench.model.emptyPool(of: device, refills: false)
+        for _ in 0..<3 { try await bench.stateSweep.readDevices() }
+        #expect(try bench.openAlerts() == ["pool_empty"])
+        #expect(try bench.value("SELECT count(*) FROM deliveries WHERE kind = 'alert'") == "1")
+        bench.model.refillPool(of: device)
+        for _ in 0..<3 { try await bench.stateSweep.readDevices() }
+        #expect(try bench.openAlerts() == [])
+        #expect(try bench.value("SELECT count(*) FROM deliveries WHERE kind = 'alert'") == "2")
+    }
+
+    @Test func aLockWithoutAPoolIsNoNewsUntilThatChanges() async throws {
+        let bench = try Bench()
+        var specification = SandboxDeviceSpecification(name: "Salto")
+        specification.supportsBackupPool = false
+        specification.isBackupPoolEnabled = false
+        bench.model.createDevice(specification)
+        try await bench.stateSweep.readDevices()
+        #expect(try bench.openAlerts() == [])
+    }
+}
