@@ -67,10 +67,12 @@ let package = Package(
             ]),
         room(
             "Sandbox", ["Crypto", "HTTPClient", "HTTPServer", "JSON", "Signatures", "Time"]),
+        room("Presentation", ["JSON", "Time"]),
         .executableTarget(
             name: "sparekey",
             dependencies: [
-                "Daemon", "HTTPClient", "Policy", "Sandbox", "Settings", "Time", logging,
+                "Daemon", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation", "Sandbox", "Settings", "Time",
+                logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),
 
@@ -91,7 +93,11 @@ let package = Package(
         tests("Sandbox", ["HTTPClient", "JSON", "Signatures", "Time"]),
         tests("HTTPServer", exclude: ["Fixtures"]),
         tests("Settings", exclude: ["Fixtures"]),
-        tests("Ledger", [.product(name: "GRDB", package: "GRDB.swift")]),
+        tests("Ledger", ["JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests("Presentation", ["JSON", "Time"]),
+        .testTarget(
+            name: "CommandTests", dependencies: ["sparekey", "JSON", "Ledger", "Policy", "Time"],
+            swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

@@ -272,6 +272,7 @@ struct Workers: Sendable {
     private func runEndings() async {
         await loop("endings", wakeup: Wakeup()) {
             _ = try await surroundings.ledger.endSubstitutions(now: surroundings.clock.now())
+            _ = try await surroundings.ledger.releaseClaims(now: surroundings.clock.now())
             return try await surroundings.ledger.nextSubstitutionEnd()
         }
     }

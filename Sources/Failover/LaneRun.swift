@@ -26,6 +26,7 @@ struct LaneRun {
     private var device: Device?
     private var deviceIsRead = false
     private var lastPullAt: Timestamp?
+    private var lastDrawAt: Timestamp?
 
     init(engine: FailoverEngine, lane: Lane) {
         self.engine = engine
@@ -35,6 +36,7 @@ struct LaneRun {
     private var now: Timestamp { engine.clock.now() }
 
     mutating func work() async throws(LedgerError) {
+        if engine.settings.reserve > 0 { lastDrawAt = try await engine.ledger.lastDraw(in: lane) }
         let active = try await engine.ledger.activeFailovers(in: lane, limit: Self.passLimit)
         var candidates: [Candidate] = []
         for failover in active where isDue(failover) {
@@ -91,7 +93,7 @@ struct LaneRun {
         let decision = decide(
             Situation(
                 code: code, device: device, now: now, leadTime: engine.settings.leadTime,
-                reserve: engine.settings.reserve,
+                reserve: engine.settings.reserve, lastDrawAt: lastDrawAt,
                 hasWaited: failover.state == .waiting))
         switch decision {
         case .pull:
@@ -128,8 +130,7 @@ struct LaneRun {
                 ], now: now)
         else { return }
         lastPullAt = now
-        // Whether the pool is still full is another question after a pull.
-        if engine.settings.reserve > 0 { deviceIsRead = false }
+        lastDrawAt = now
         let calls = CallRecorder()
         do {
             let backup = try await engine.seam.observing(calls.add).pullBackup(originalID: failover.accessCodeID)
@@ -160,7 +161,7 @@ struct LaneRun {
                 let anew = decide(
                     Situation(
                         code: reading, device: device, now: now, leadTime: engine.settings.leadTime,
-                        reserve: engine.settings.reserve,
+                        reserve: engine.settings.reserve, lastDrawAt: lastDrawAt,
                         hasWaited: failover.state == .waiting))
                 switch anew {
                 case .pull, .adopt: break

@@ -134,6 +134,20 @@ extension Ledger {
         }
     }
 
+    /// Makes claims whose lease has run out pending again, so that whoever reads the table sees them so.
+    ///
+    /// - Returns: how many.
+    package func releaseClaims(now: Timestamp) async throws(LedgerError) -> Int {
+        try await write { database in
+            try database.execute(
+                sql: """
+                    UPDATE deliveries SET state = 'pending', claimed_until = NULL
+                    WHERE state = 'claimed' AND claimed_until <= ?
+                    """, arguments: [now.sql])
+            return database.changesCount
+        }
+    }
+
     /// Settles a manual delivery that somebody has sent.
     ///
     /// - Returns: false when there is no such delivery that was ever handed out or waits to be.

@@ -119,6 +119,16 @@ extension Ledger {
         }
     }
 
+    /// When a backup was last drawn from a lock's pool.
+    package func lastDraw(in lane: Lane) async throws(LedgerError) -> Timestamp? {
+        guard case .device(let deviceID) = lane else { return nil }
+        return try await read { database in
+            try String.fetchOne(
+                database, sql: "SELECT max(recorded_at) FROM substitutions WHERE device_id = ?", arguments: [deviceID]
+            ).flatMap { Timestamp($0) }
+        }
+    }
+
     package func failover(accessCodeID: String) async throws(LedgerError) -> Failover? {
         try await read { database in
             try Row.fetchOne(database, sql: Self.columns + " WHERE f.access_code_id = ?", arguments: [accessCodeID])
@@ -252,7 +262,11 @@ extension Ledger {
                 database,
                 sql: "SELECT touches FROM failovers WHERE failover_id = ? AND state IN ('pending', 'waiting')",
                 arguments: [failover.id])
-        else { return }
+        else {
+            // Closed meanwhile; the calls that this look made were made all the same.
+            try database.journal(step.journal, at: now)
+            return
+        }
         if let reading = step.reading { try keep(reading, of: failover.id, in: database) }
         // An event that came after this look began may have changed what it found: the look is repeated, not believed.
         let wasTouched = row["touches"] as Int != failover.touches && step.state != .substituted
@@ -273,7 +287,9 @@ extension Ledger {
             "decision", accessCodeID: failover.accessCodeID, deviceID: step.reading?.deviceID ?? failover.deviceID,
             detail: [
                 "state": .string(step.state.rawValue), "reason": .string(step.reason),
-                "next_attempt_at": JSONValue(state.isClosed ? nil : (step.nextAttemptAt ?? now).description),
+                "next_attempt_at": JSONValue(
+                    state.isClosed ? nil : (wasTouched ? now : step.nextAttemptAt ?? now).description),
+                "touched_meanwhile": .bool(wasTouched),
                 "error_type": JSONValue(step.lastErrorType), "request_id": JSONValue(step.lastRequestID),
             ])
         try database.journal(step.journal + [decision], at: now)

@@ -103,6 +103,13 @@ private struct EventSettlement {
     let random: RandomSource
 
     mutating func apply(_ verdict: EventVerdict, to settled: inout SettledEvents) throws {
+        // A message that was settled already would be its own duplicate.
+        let isPending =
+            try Bool.fetchOne(
+                database,
+                sql: "SELECT EXISTS (SELECT 1 FROM webhook_events WHERE inbox_id = ? AND disposition = 'pending')",
+                arguments: [inboxID]) ?? false
+        guard isPending else { return }
         switch verdict {
         case .quarantined(let reason):
             try database.execute(
@@ -197,12 +204,23 @@ private struct EventSettlement {
     private func touchDevice(_ facts: EventFacts) throws -> Bool {
         guard let deviceID = facts.deviceID else { return false }
         // What waits for its lead time gains nothing from the lock's being there.
-        try database.execute(
+        let touched = try String.fetchAll(
+            database,
             sql: """
                 UPDATE failovers SET next_attempt_at = ?, touches = touches + 1
                 WHERE device_id = ? AND state = 'waiting' AND reason NOT IN ('lead_time', 'reserved')
+                RETURNING access_code_id
                 """, arguments: [now.sql, deviceID])
-        return database.changesCount > 0
+        try database.journal(
+            touched.map { accessCodeID in
+                JournalEntry(
+                    "event.noted", accessCodeID: accessCodeID, deviceID: deviceID,
+                    detail: [
+                        "event_id": .string(facts.eventID), "event_type": .string(facts.eventType),
+                        "looked_at_now": true,
+                    ])
+            }, at: now)
+        return !touched.isEmpty
     }
 
     private func touchSubstitution(_ facts: EventFacts) throws -> Bool {

@@ -140,8 +140,14 @@ package final class InboxWriter<Ticket: Sendable>: Sendable {
 extension Ledger {
     /// Appends the messages in one transaction and returns when it is synced. Blocks: call it from a queue of your own.
     package func append(_ messages: [InboxMessage]) -> [AppendOutcome] {
+        let pool: DatabasePool
         do {
-            return try pool().writeWithoutTransaction { database in
+            pool = try self.pool()
+        } catch {
+            return messages.map { _ in .failed(error) }
+        }
+        do {
+            return try pool.writeWithoutTransaction { database in
                 var outcomes: [AppendOutcome] = []
                 try database.inTransaction(.immediate) {
                     let statement = try database.cachedStatement(
@@ -161,8 +167,8 @@ extension Ledger {
             }
         } catch {
             let failure = LedgerError(error, path: path)
-            // Nothing that the failed connection says from here on counts. If it cannot be opened again now, the next message tries.
-            _ = try? reopen()
+            // Nothing that the failed connection says from here on counts.
+            replace(pool)
             return messages.map { _ in .failed(failure) }
         }
     }

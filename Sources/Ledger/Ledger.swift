@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import GRDB
 internal import Synchronization
 package import Time
@@ -16,7 +17,19 @@ package final class Ledger: Sendable {
     package let path: String
     package let random: RandomSource
     private let lock: LedgerLock
-    private let opened: Mutex<DatabasePool?>
+    private let connection: Mutex<Connection>
+    /// Held by whoever closes or opens connections, so that two that saw the same failure do not open two pools: two writers in
+    /// one process would wait for each other's locks. Waiting for it blocks.
+    private let opening = Mutex(())
+    /// Where the tasks' closing and opening block a thread that is not one of Swift's cooperative pool.
+    private let openings = DispatchQueue(label: "sparekey.ledger.openings")
+
+    private enum Connection {
+        case open(DatabasePool)
+        /// A commit failed, and so did opening the file again. The next call tries.
+        case failed
+        case closed
+    }
 
     /// Opens or creates the database, migrates it, and asserts that it is durable.
     ///
@@ -25,39 +38,51 @@ package final class Ledger: Sendable {
         self.path = path
         self.random = random
         lock = try LedgerLock(databasePath: path)
-        opened = Mutex(try Self.open(path: path))
+        connection = Mutex(.open(try Self.open(path: path)))
     }
 
     /// Moves the WAL into the database and closes it. What is called afterwards throws.
     package func close() {
-        let pool = opened.withLock { opened in
-            defer { opened = nil }
-            return opened
+        opening.withLock { _ in
+            let former = connection.withLock { connection in
+                defer { connection = .closed }
+                return connection
+            }
+            if case .open(let pool) = former {
+                _ = try? pool.writeWithoutTransaction { database in try database.checkpoint(.truncate) }
+                try? pool.close()
+            }
+            lock.release()
         }
-        guard let pool else { return }
-        _ = try? pool.writeWithoutTransaction { database in try database.checkpoint(.truncate) }
-        try? pool.close()
-        lock.release()
     }
 
-    /// Closes the connections and opens new ones, so that WAL recovery decides what a failed commit left behind: after a failed
-    /// sync the page cache no longer tells what the disk holds, and the old connection must not be trusted.
-    /// https://www.postgresql.org/docs/current/wal-reliability.html, https://www.sqlite.org/atomiccommit.html
-    func reopen() throws(LedgerError) {
-        let old = opened.withLock { opened in
-            defer { opened = nil }
-            return opened
-        }
-        try? old?.close()
-        let new = try Self.open(path: path)
-        opened.withLock { $0 = new }
-    }
-
+    /// The open connections; opened again where a failure closed them. Blocks in that case.
     func pool() throws(LedgerError) -> DatabasePool {
-        guard let pool = opened.withLock({ $0 }) else {
-            throw LedgerError(.storage, reason: "\(path): is closed", hint: "It is opened again with the next event.")
+        if let pool = try openPool() { return pool }
+        return try opening.withLock { _ throws(LedgerError) in
+            if let pool = try openPool() { return pool }
+            let pool = try Self.open(path: path)
+            connection.withLock { $0 = .open(pool) }
+            return pool
         }
-        return pool
+    }
+
+    /// Closes the connections after a failure and opens new ones, so that WAL recovery decides what a failed commit left behind:
+    /// after a failed sync the page cache no longer tells what the disk holds, and the old connection must not be trusted. Blocks.
+    /// https://www.postgresql.org/docs/current/wal-reliability.html, https://www.sqlite.org/atomiccommit.html
+    func replace(_ failed: DatabasePool) {
+        opening.withLock { _ in
+            let isCurrent = connection.withLock { connection in
+                guard case .open(let pool) = connection, pool === failed else { return false }
+                connection = .failed
+                return true
+            }
+            guard isCurrent else { return }
+            try? failed.close()
+            // If it cannot be opened now, the next call tries.
+            guard let pool = try? Self.open(path: path) else { return }
+            connection.withLock { $0 = .open(pool) }
+        }
     }
 
     /// A write that has begun is carried through when its task is cancelled, at a stop or a reload: what was done outside, such as
@@ -65,22 +90,52 @@ package final class Ledger: Sendable {
     func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(LedgerError)
         -> Value
     {
+        let pool = try await poolWithoutBlocking()
         do {
-            let pool = try pool()
             return try await Task { try await pool.write(body) }.value
         } catch {
-            throw LedgerError(error, path: path)
+            let failure = LedgerError(error, path: path)
+            if failure.code == .storage || failure.code == .corrupt {
+                await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                    openings.async {
+                        self.replace(pool)
+                        continuation.resume()
+                    }
+                }
+            }
+            throw failure
         }
     }
 
     func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(LedgerError)
         -> Value
     {
+        let pool = try await poolWithoutBlocking()
         do {
-            return try await pool().read(body)
+            return try await pool.read(body)
         } catch {
             throw LedgerError(error, path: path)
         }
+    }
+
+    /// Nil after a failure.
+    private func openPool() throws(LedgerError) -> DatabasePool? {
+        switch connection.withLock({ $0 }) {
+        case .open(let pool): return pool
+        case .failed: return nil
+        case .closed:
+            throw LedgerError(.storage, reason: "\(path): was closed", hint: "Sparekey is stopping: ask again later.")
+        }
+    }
+
+    private func poolWithoutBlocking() async throws(LedgerError) -> DatabasePool {
+        if let pool = try openPool() { return pool }
+        let opened: Result<DatabasePool, LedgerError> = await withCheckedContinuation { continuation in
+            openings.async {
+                continuation.resume(returning: Result { () throws(LedgerError) in try self.pool() })
+            }
+        }
+        return try opened.get()
     }
 
     private static func open(path: String) throws(LedgerError) -> DatabasePool {
@@ -109,10 +164,15 @@ package final class Ledger: Sendable {
         }
     }
 
-    /// The file is 0640 from its first moment: SQLite gives the WAL and its index the database's own mode.
+    /// The file is 0640 whatever the umask: SQLite gives the WAL and its index the database's own mode.
+    ///
+    /// Only a new file is opened here: closing a descriptor of one that SQLite has open would drop this process's locks on it.
+    /// https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     private static func createPrivately(_ path: String) {
-        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
-        if descriptor >= 0 { Glibc.close(descriptor) }
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o640)
+        guard descriptor >= 0 else { return }
+        fchmod(descriptor, 0o640)
+        Glibc.close(descriptor)
     }
 
     private static func assertDurable(_ database: Database, path: String) throws {

@@ -7,6 +7,8 @@ package struct LedgerError: Error, Sendable, Equatable, CustomStringConvertible 
         case corrupt
         /// The file system failed or is full, or the file cannot be opened or written.
         case storage
+        /// There is no database file to read.
+        case missing
         /// Another process holds the database.
         case locked
         /// The file was written by a newer Sparekey.

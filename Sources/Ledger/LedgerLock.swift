@@ -22,6 +22,13 @@ package final class LedgerLock: Sendable {
                 hint: "The folder must exist and belong to the user that runs Sparekey.")
         }
         guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+            let failure = errno
+            guard failure == EWOULDBLOCK else {
+                close(opened)
+                throw LedgerError(
+                    .storage, reason: "\(path): cannot be locked, \(String(cString: strerror(failure)))",
+                    hint: "Put the database on a local disk, not on a network file system.")
+            }
             var holder = [UInt8](repeating: 0, count: 32)
             let count = max(0, pread(opened, &holder, holder.count, 0))
             close(opened)

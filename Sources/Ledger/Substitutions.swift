@@ -82,14 +82,20 @@ extension Ledger {
                 try Self.close(new, now: now, random: random, in: database)
                 return .alreadyRecorded
             }
-            guard existing.isEmpty else { return .backupBelongsToAnother }
+            guard existing.isEmpty else {
+                try Self.journalUnrecorded(new, because: "backup_belongs_to_another", now: now, in: database)
+                return .backupBelongsToAnother
+            }
             let isActive =
                 try Bool.fetchOne(
                     database,
                     sql:
                         "SELECT EXISTS (SELECT 1 FROM failovers WHERE failover_id = ? AND state IN ('pending', 'waiting'))",
                     arguments: [new.failover.id]) ?? false
-            guard isActive else { return .closedMeanwhile }
+            guard isActive else {
+                try Self.journalUnrecorded(new, because: "closed_meanwhile", now: now, in: database)
+                return .closedMeanwhile
+            }
 
             try database.execute(
                 sql: """
@@ -166,6 +172,19 @@ extension Ledger {
             try String.fetchOne(database, sql: "SELECT min(backup_ends_at) FROM substitutions WHERE state = 'active'")
                 .flatMap { Timestamp($0) }
         }
+    }
+
+    /// A backup was taken from the pool and nobody is told of it: the timeline has to say so.
+    private static func journalUnrecorded(
+        _ new: NewSubstitution, because reason: String, now: Timestamp, in database: Database
+    ) throws {
+        let entry = JournalEntry(
+            "substitution.not_recorded", accessCodeID: new.failover.accessCodeID, deviceID: new.backup.deviceID,
+            detail: [
+                "backup_access_code_id": .string(new.backup.id), "reason": .string(reason),
+                "request_id": JSONValue(new.requestID),
+            ])
+        try database.journal(new.journal + [entry], at: now)
     }
 
     private static func close(

@@ -8,14 +8,16 @@ package struct Situation: Sendable {
     package var device: Device?
     package var now: Timestamp
     package var leadTime: Duration?
-    /// How many codes of a lock are kept for stays that start within `reserveHorizon`. Seam publishes no count, so a reserve
-    /// begins where the lock says that its pool is not full.
+    /// How many codes of a lock are kept for stays that start within `reserveHorizon`; see `isReserved`.
     package var reserve: Int
+    /// When a backup was last drawn from this lock's pool, as far as is known here.
+    package var lastDrawAt: Timestamp?
     /// The failover has been waiting for something: an ended stay is then `expired`, not `already_ended`.
     package var hasWaited: Bool
 
     package init(
         code: AccessCode?, device: Device? = nil, now: Timestamp, leadTime: Duration? = nil, reserve: Int = 0,
+        lastDrawAt: Timestamp? = nil,
         hasWaited: Bool = false
     ) {
         self.code = code
@@ -23,6 +25,7 @@ package struct Situation: Sendable {
         self.now = now
         self.leadTime = leadTime
         self.reserve = reserve
+        self.lastDrawAt = lastDrawAt
         self.hasWaited = hasWaited
     }
 }
@@ -66,10 +69,19 @@ package func decide(_ situation: Situation) -> Decision {
     }
     if situation.device?.supportsBackupPool == false { return .ineligible(.unsupportedDevice) }
     if code.isBackupAvailable == false { return .wait(.poolEmpty, until: nil) }
-    if situation.reserve > 0, situation.device?.isPoolPartial == true, let startsAt = code.startsAt,
-        startsAt > situation.now + reserveHorizon
-    {
-        return .wait(.reserved, until: startsAt - reserveHorizon)
+    if let startsAt = code.startsAt, isReserved(situation, startsAt: startsAt) {
+        return .wait(.reserved, until: min(startsAt - reserveHorizon, situation.now + refillTime))
     }
     return .pull
+}
+
+/// A pool that was drawn from is taken for full again after this.
+package let refillTime = Duration.seconds(3600)
+
+/// Whether what is left in the pool is kept for stays that start sooner. Seam publishes no count, so a far stay draws only while the
+/// pool can be taken for full: the lock does not say otherwise, and nothing was drawn from it for a while.
+private func isReserved(_ situation: Situation, startsAt: Timestamp) -> Bool {
+    guard situation.reserve > 0, startsAt > situation.now + reserveHorizon else { return false }
+    let wasJustDrawn = situation.lastDrawAt.map { $0 + refillTime > situation.now } ?? false
+    return wasJustDrawn || situation.device?.isPoolPartial == true
 }

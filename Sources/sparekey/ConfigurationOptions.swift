@@ -24,7 +24,7 @@ struct ConfigurationOptions: ParsableArguments {
 /// Says what is wrong with the configuration and gives the exit code for it.
 func configurationFailure(_ text: String) -> ExitCode {
     printToStandardError(text)
-    return ExitCode(78)
+    return .configurationError
 }
 
 /// Unbuffered, so that a reader at the other end of a pipe has the line at once.

@@ -50,6 +50,6 @@ func serve(
     } catch {
         log.critical("Stopped", metadata: ["error": "\(error)"])
         output.flush()
-        throw Daemon.isConfigurationFault(error) ? ExitCode(78) : ExitCode(1)
+        throw Daemon.isConfigurationFault(error) ? ExitCode.configurationError : ExitCode.failure
     }
 }

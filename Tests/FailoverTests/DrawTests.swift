@@ -59,7 +59,7 @@ import Time
         #expect(try bench.outcome(tonight) == "substituted·pulled")
         #expect(
             try bench.value("SELECT next_attempt_at FROM failovers WHERE state = 'waiting'")
-                == "2026-11-21T14:00:00.000Z")
+                == "2026-11-20T13:00:00.000Z")
     }
 
     @Test(arguments: ["device.connected", "device.connection_stabilized"])

@@ -1,0 +1,46 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// The process's own standard output and error.
+package enum Terminal {
+    package struct WriteFailure: Error, CustomStringConvertible {
+        package var errorNumber: Int32
+        package var description: String { "standard output: \(String(cString: strerror(errorNumber)))" }
+    }
+
+    /// The columns of the terminal that standard output is, else `COLUMNS`, else 120.
+    package static func width(environment: [String: String]) -> Int {
+        var size = winsize()
+        if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+        guard let columns = environment["COLUMNS"].flatMap({ Int($0) }), (1...10_000).contains(columns) else {
+            return 120
+        }
+        return columns
+    }
+
+    package static func write(_ text: String) throws(WriteFailure) {
+        try write(text, to: STDOUT_FILENO)
+    }
+
+    /// Says something about the work; what cannot be said is not the work's failure.
+    package static func diagnose(_ text: String) {
+        try? write(text + "\n", to: STDERR_FILENO)
+    }
+
+    /// Unbuffered, so that what follows a log sees each line at once.
+    private static func write(_ text: String, to descriptor: Int32) throws(WriteFailure) {
+        var remaining = Array(text.utf8)[...]
+        while !remaining.isEmpty {
+            let count = remaining.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count >= 0 {
+                remaining = remaining.dropFirst(count)
+                continue
+            }
+            let failure = errno
+            if failure != EINTR { throw WriteFailure(errorNumber: failure) }
+        }
+    }
+}

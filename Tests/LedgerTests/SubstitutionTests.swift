@@ -1,0 +1,168 @@
+import GRDB
+import JSON
+import Policy
+import Testing
+import Time
+
+@testable import Ledger
+
+@Suite(.timeLimit(.minutes(1))) struct SubstitutionTests {
+    @Test func recordedWithItsDeliveriesAndTheEndOfTheFailover() async throws {
+        let bench = try LedgerBench()
+        let failover = try await bench.fail()
+        let pullID = try #require(
+            try await bench.ledger.intendPull(of: failover, reading: bench.reading(), journal: [], now: bench.start))
+        let dueAt = bench.start + .seconds(600)
+        let outcome = try await bench.ledger.recordSubstitution(
+            bench.substitution(of: failover, pullID: pullID, channels: [.webhook, .command], dueAt: dueAt),
+            now: bench.start)
+        guard case .recorded(let substitutionID) = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        let row = try query(bench.path, "SELECT * FROM substitution_log")[0]
+        #expect(row["substitution_id"] == substitutionID)
+        #expect(row["original_access_code_id"] == "guest")
+        #expect(row["original_name"] == "Ada")
+        #expect(row["backup_access_code_id"] == "backup")
+        #expect(row["backup_code"] == "739146")
+        #expect(row["substitution_state"] == "active")
+        #expect(row["failure_event_id"] == "event-guest")
+        #expect(row["delivery_state"] == "pending")
+        let after = try query(bench.path, "SELECT * FROM failover_log")[0]
+        #expect(after["state"] == "substituted")
+        #expect(after["reason"] == "pulled")
+        #expect(after["closed_at"] == bench.start.description)
+        #expect(after["substitution_id"] == substitutionID)
+        let deliveries = try query(bench.path, "SELECT * FROM deliveries ORDER BY channel")
+        #expect(deliveries.map { $0["channel"] } == ["command", "webhook"])
+        #expect(deliveries.allSatisfy { $0["next_attempt_at"] == dueAt.description && $0["kind"] == "created" })
+        #expect(try text(bench.path, "SELECT outcome FROM pulls") == "pulled")
+        #expect(
+            try bench.journalKinds() == ["failover.opened", "pull.intended", "decision", "substitution.recorded"])
+    }
+
+    @Test func oneOriginalHasOneSubstitution() async throws {
+        let bench = try LedgerBench()
+        try await bench.substitute()
+        let failover = try #require(try await bench.ledger.failover(accessCodeID: "guest"))
+        let before = try query(bench.path, "SELECT * FROM substitutions").map(\.description)
+        for backup in [bench.backup(), bench.backup("another", pin: "1111")] {
+            let outcome = try await bench.ledger.recordSubstitution(
+                bench.substitution(of: failover, by: backup), now: bench.start)
+            #expect(outcome == .alreadyRecorded)
+        }
+        #expect(try query(bench.path, "SELECT * FROM substitutions").map(\.description) == before)
+        #expect(try query(bench.path, "SELECT * FROM deliveries").count == 1)
+    }
+
+    @Test func oneBackupIsNeverGivenToTwoGuests() async throws {
+        let bench = try LedgerBench()
+        try await bench.substitute("guest", by: "backup")
+        let second = try await bench.fail("other")
+        let pullID = try await bench.ledger.intendPull(
+            of: second, reading: bench.reading("other"), journal: [], now: bench.start)
+        let call = JournalEntry("api.call", accessCodeID: "other")
+        let outcome = try await bench.ledger.recordSubstitution(
+            bench.substitution(of: second, pullID: pullID, journal: [call]), now: bench.start)
+        #expect(outcome == .backupBelongsToAnother)
+        #expect(try query(bench.path, "SELECT * FROM substitutions").count == 1)
+        #expect(try query(bench.path, "SELECT * FROM deliveries").count == 1)
+        // The failover is still open: this guest has no PIN yet.
+        #expect(try await bench.state("other") == .pending)
+        #expect(
+            try bench.journalKinds("other")
+                == ["failover.opened", "pull.intended", "api.call", "substitution.not_recorded"])
+    }
+
+    @Test func aCancelledFailoverGetsNoSubstitution() async throws {
+        let bench = try LedgerBench()
+        let failover = try await bench.fail()
+        let pullID = try await bench.ledger.intendPull(
+            of: failover, reading: bench.reading(), journal: [], now: bench.start)
+        try await bench.ledger.record(
+            FailoverStep(state: .cancelled, reason: "operator"), of: failover, now: bench.start)
+        let outcome = try await bench.ledger.recordSubstitution(
+            bench.substitution(of: failover, pullID: pullID), now: bench.start)
+        #expect(outcome == .closedMeanwhile)
+        #expect(try query(bench.path, "SELECT * FROM substitutions").isEmpty)
+        #expect(try query(bench.path, "SELECT * FROM deliveries").isEmpty)
+        #expect(try await bench.state() == .cancelled)
+        // That a backup was taken from the pool is not lost.
+        #expect(try text(bench.path, "SELECT backup_access_code_id FROM pulls") == "backup")
+        #expect(try bench.journalKinds().last == "substitution.not_recorded")
+    }
+
+    @Test func anEventDuringThePullDoesNotUndoTheSubstitution() async throws {
+        let bench = try LedgerBench()
+        let failover = try await bench.fail()
+        _ = try await bench.receive(bench.facts("event-2"), .touchesAccessCode)
+        let outcome = try await bench.ledger.recordSubstitution(
+            bench.substitution(of: failover), now: bench.start)
+        guard case .recorded = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(try await bench.state() == .substituted)
+    }
+
+    /// The database itself holds the rule, whatever the code above it does.
+    @Test(arguments: ["original_access_code_id", "backup_access_code_id", "failover_id"])
+    func theTableRefusesASecondRow(column: String) async throws {
+        let bench = try LedgerBench()
+        try await bench.substitute()
+        _ = try await bench.fail("other")
+        let values = [
+            "original_access_code_id": "'other'", "backup_access_code_id": "'b2'",
+            "failover_id": "(SELECT failover_id FROM failovers WHERE access_code_id = 'other')",
+        ].merging([column: column]) { _, same in same }
+        let error = #expect(throws: DatabaseError.self) {
+            try change(
+                bench.path,
+                """
+                INSERT INTO substitutions (substitution_id, failover_id, original_access_code_id, device_id,
+                    backup_access_code_id, recorded_at, updated_at)
+                SELECT 'sub_2', \(values["failover_id"]!), \(values["original_access_code_id"]!), device_id,
+                    \(values["backup_access_code_id"]!), recorded_at, updated_at FROM substitutions
+                """)
+        }
+        #expect(error?.message == "UNIQUE constraint failed: substitutions.\(column)")
+    }
+
+    /// Step n of the transaction fails, for every n: nothing of it stays.
+    @Test(arguments: ["pulls", "substitutions", "deliveries", "failovers", "journal"])
+    func aSubstitutionIsRecordedWholeOrNotAtAll(table: String) async throws {
+        let bench = try LedgerBench()
+        let failover = try await bench.fail()
+        let pullID = try await bench.ledger.intendPull(
+            of: failover, reading: bench.reading(), journal: [], now: bench.start)
+        let before = try contents(of: bench.path)
+        for event in ["INSERT", "UPDATE"] {
+            try change(
+                bench.path,
+                """
+                CREATE TRIGGER refusal_\(event) BEFORE \(event) ON \(table) BEGIN SELECT raise(ABORT, 'refused'); END
+                """)
+        }
+        await #expect(throws: LedgerError.self) {
+            try await bench.ledger.recordSubstitution(
+                bench.substitution(of: failover, pullID: pullID), now: bench.start)
+        }
+        #expect(try contents(of: bench.path) == before)
+    }
+
+    @Test func aSubstitutionEndsWithItsBackup() async throws {
+        let bench = try LedgerBench()
+        try await bench.substitute("guest", by: "backup")
+        let end = bench.start + .seconds(90_000)
+        #expect(try await bench.ledger.nextSubstitutionEnd() == end)
+        #expect(try await bench.ledger.endSubstitutions(now: end - .milliseconds(1)) == 0)
+        #expect(try await bench.ledger.endSubstitutions(now: end) == 1)
+        #expect(try await bench.ledger.endSubstitutions(now: end) == 0)
+        #expect(try await bench.ledger.nextSubstitutionEnd() == nil)
+        let row = try query(bench.path, "SELECT * FROM substitutions")[0]
+        #expect(row["state"] == "ended")
+        #expect(row["updated_at"] == end.description)
+        #expect(try bench.journalKinds().last == "substitution.ended")
+    }
+}
