@@ -71,7 +71,8 @@ let package = Package(
         .executableTarget(
             name: "sparekey",
             dependencies: [
-                "Daemon", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation", "Sandbox", "Settings", "Time",
+                "Daemon", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation", "Sandbox", "Seam", "Settings",
+                "Time",
                 logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),

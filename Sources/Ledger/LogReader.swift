@@ -71,6 +71,32 @@ package final class LogReader: Sendable {
         "backup_ends_at", "alert_id", "alert",
     ]
 
+    /// The locks as last read, with the backups in use on each that are known here.
+    package func devices() async throws(LedgerError) -> [LogRow] {
+        try await read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT v.device_id, v.name, v.online, v.supports_backup_access_code_pool,
+                        v.backup_access_code_pool_enabled, v.backup_available AS is_backup_access_code_available,
+                        (SELECT count(*) FROM substitutions s WHERE s.device_id = v.device_id AND s.state = 'active')
+                            AS backups_in_use,
+                        (SELECT count(*) FROM failovers f WHERE f.device_id = v.device_id AND f.state IN ('pending', 'waiting'))
+                            AS failovers_open,
+                        v.error_codes, v.warning_codes, v.next_arrival_at, v.time_zone, v.read_at, v.codes_read_at
+                    FROM devices v ORDER BY v.name, v.device_id
+                    """
+            ).map(LogRow.init)
+        }
+    }
+
+    /// The names of the fields of `devices`, in order.
+    package static let deviceColumns = [
+        "device_id", "name", "online", "supports_backup_access_code_pool", "backup_access_code_pool_enabled",
+        "is_backup_access_code_available", "backups_in_use", "failovers_open", "error_codes", "warning_codes",
+        "next_arrival_at", "time_zone", "read_at", "codes_read_at",
+    ]
+
     func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(LedgerError)
         -> Value
     {

@@ -144,6 +144,7 @@ enum Schema {
             error_codes TEXT NOT NULL,
             warning_codes TEXT NOT NULL,
             custom_metadata TEXT NOT NULL,
+            backup_available INTEGER,
             next_arrival_at TEXT,
             codes_read_at TEXT,
             read_at TEXT NOT NULL

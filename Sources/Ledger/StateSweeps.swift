@@ -81,9 +81,15 @@ private struct SweepRecord {
         findings.touched += try touchFailovers()
         findings.touched += try touchSubstitutions()
         let arrivals = codes.filter { !$0.isBackup && $0.kind == .timeBound }.compactMap(\.startsAt).filter { $0 > now }
+        // The pool is the lock's: one code that could have a backup shows that there is one.
+        let availability = codes.filter { !$0.isBackup }.compactMap(\.isBackupAvailable)
         try database.execute(
-            sql: "UPDATE devices SET codes_read_at = ?, next_arrival_at = ? WHERE device_id = ?",
-            arguments: [now.sql, arrivals.min()?.sql, deviceID])
+            sql: """
+                UPDATE devices SET codes_read_at = ?, next_arrival_at = ?, backup_available = ? WHERE device_id = ?
+                """,
+            arguments: [
+                now.sql, arrivals.min()?.sql, availability.isEmpty ? nil : availability.contains(true), deviceID,
+            ])
         return findings
     }
 

@@ -7,5 +7,8 @@ struct SparekeyCommand: AsyncParsableCommand {
         commandName: "sparekey",
         abstract: "Gets a backup door code to the guest when a lock did not take theirs.",
         version: Release.version,
-        subcommands: [ServeCommand.self, SandboxCommand.self, LogCommand.self, ExplainCommand.self])
+        subcommands: [
+            ServeCommand.self, SandboxCommand.self, LogCommand.self, ExplainCommand.self, DevicesCommand.self,
+            CodesCommand.self,
+        ])
 }

@@ -1,0 +1,83 @@
+internal import ArgumentParser
+internal import Daemon
+internal import HTTPClient
+internal import JSON
+internal import Policy
+internal import Presentation
+internal import Seam
+internal import Time
+
+struct CodesCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "codes", abstract: "Work with access codes.", subcommands: [CreateCommand.self])
+
+    /// Creating a code with `use_backup_access_code_pool` is how a lock's pool is activated, once for each lock.
+    struct CreateCommand: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "create",
+            abstract: "Create a time-bound code, which activates its lock's pool of backup codes.")
+
+        @Option(help: ArgumentHelp("The lock.", valueName: "device id"))
+        var device: String
+
+        @Option(help: "The code's name.")
+        var name: String
+
+        @Option(help: ArgumentHelp("When the stay starts, in ISO 8601.", valueName: "time"))
+        var startsAt: Instant?
+
+        @Option(help: ArgumentHelp("When the stay ends, in ISO 8601.", valueName: "time"))
+        var endsAt: Instant?
+
+        @OptionGroup var options: ConfigurationOptions
+
+        func validate() throws {
+            // Seam supports backups for time-bound codes only.
+            guard let startsAt, let endsAt else {
+                throw ValidationError(
+                    "A code with backup codes has a start and an end: give --starts-at and --ends-at. Open-ended codes have no backups."
+                )
+            }
+            guard startsAt.value < endsAt.value else { throw ValidationError("--starts-at must be before --ends-at.") }
+            guard endsAt.value > SystemWallClock().now() else { throw ValidationError("--ends-at has passed.") }
+        }
+
+        func run() async throws {
+            guard let startsAt, let endsAt else { return }
+            try await exiting {
+                let seam = try seamClient(try options.load(requireSecrets: false))
+                do {
+                    let lock = try await seam.device(id: device)
+                    guard lock.supportsBackupPool != false else {
+                        Terminal.diagnose(
+                            "sparekey: \(lock.name ?? device) does not support backup codes; nothing was created.")
+                        throw ExitCode.failure
+                    }
+                    let code = try await seam.createAccessCode(
+                        NewAccessCode(deviceID: device, name: name, startsAt: startsAt.value, endsAt: endsAt.value))
+                    let result: JSONValue = [
+                        "access_code_id": .string(code.id), "device_id": .string(code.deviceID),
+                        "name": JSONValue(code.name),
+                        "starts_at": JSONValue(code.startsAt?.description),
+                        "ends_at": JSONValue(code.endsAt?.description),
+                        "is_backup_access_code_available": code.isBackupAvailable.map(JSONValue.bool) ?? .null,
+                    ]
+                    try Terminal.write(result.indented + "\n")
+                } catch let error as SeamError {
+                    Terminal.diagnose("sparekey: \(error)")
+                    throw ExitCode.failure
+                }
+            }
+        }
+    }
+}
+
+/// A time on the command line.
+struct Instant: ExpressibleByArgument {
+    var value: Timestamp
+
+    init?(argument: String) {
+        guard let value = Timestamp(argument) else { return nil }
+        self.value = value
+    }
+}

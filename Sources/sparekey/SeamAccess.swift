@@ -1,0 +1,21 @@
+internal import ArgumentParser
+internal import Daemon
+internal import HTTPClient
+internal import Presentation
+internal import Seam
+internal import Settings
+
+/// A client of Seam for a command's few calls.
+///
+/// - Throws: `ExitCode` 78 for a key or a URL that cannot be used, after saying why.
+func seamClient(_ settings: Settings) throws -> SeamClient {
+    do {
+        return try SeamClient(
+            baseURL: settings.seam.baseURL, apiKey: try APIKey(settings.seam.apiKey?.reveal ?? ""),
+            transport: CurlTransport(maxConcurrentRequests: 1, maxQueued: 16, userAgent: Release.userAgent),
+            timeout: settings.seam.timeout)
+    } catch {
+        Terminal.diagnose("sparekey: \(error)")
+        throw ExitCode.configurationError
+    }
+}
