@@ -42,9 +42,12 @@ struct LaneRun {
         for failover in active where isDue(failover) {
             if let candidate = try await look(at: failover) { candidates.append(candidate) }
         }
-        // What waits for this pool with a sooner stay goes first, although its own next look is not due yet.
+        // What waits for this pool with a sooner stay goes first, although its own next look is not due yet: also what found the
+        // pool empty in this pass, for it may have been filled between that look and the candidate's.
         if let latest = candidates.map({ order($0.failover, $0.code) }).max() {
-            for failover in active where !isDue(failover) && failover.reason == WaitReason.poolEmpty.rawValue {
+            let known = Set(candidates.map(\.failover.id))
+            for failover in try await engine.ledger.activeFailovers(in: lane, limit: Self.passLimit)
+            where !known.contains(failover.id) && failover.reason == WaitReason.poolEmpty.rawValue {
                 guard order(failover, nil) < latest else { continue }
                 if let candidate = try await look(at: failover) { candidates.append(candidate) }
             }

@@ -51,6 +51,29 @@ struct PoolTests {
         }
     }
 
+    @Test func poolFilledDuringAPassGoesToTheSoonestStay() async throws {
+        let patient: (inout Settings) -> Void = {
+            $0.failover.retryInitial = .seconds(36_000)
+            $0.failover.retryMax = .seconds(36_000)
+        }
+        try await House.with(settings: patient) { house in
+            let lock = house.lock(pool: 1)
+            house.model.emptyPool(of: lock, refills: false)
+            let late = house.guest(on: lock, from: .seconds(7200))
+            let soon = house.guest(on: lock, from: .seconds(-7200))
+            for code in [late, soon] { house.model.failCode(code) }
+            for code in [late, soon] { try await house.expect(code, .waiting, "pool_empty") }
+            // The lock is read once a pass, after the first code: time to fill the pool between the readings of the two.
+            house.model.addFault(SandboxFault(.delay(.seconds(2)), route: "/devices/get"))
+            house.model.disconnectDevice(lock)
+            house.model.connectDevice(lock)
+            try await eventually("the pass has begun") { house.model.counters.faultsServed == 1 }
+            house.model.refillPool(of: lock)
+            try await house.expectSubstituted(soon)
+            try await house.expect(late, .waiting, "pool_empty")
+        }
+    }
+
     @Test func newcomerDoesNotOvertakeSoonerStayThatWaits() async throws {
         let patient: (inout Settings) -> Void = {
             $0.failover.retryInitial = .seconds(36_000)
