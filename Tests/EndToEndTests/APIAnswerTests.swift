@@ -21,7 +21,7 @@ struct APIAnswerTests {
             house.model.failCode(code)
             let waiting = try await house.expect(code, .waiting, "refused")
             #expect(waiting["last_error_type"] == "access_code_not_found")
-            #expect(try house.alerts(of: code) == ["refused"])
+            #expect(try house.alerts(of: code) == ["refused open"])
             house.model.clearFaults()
             try await house.expectSubstituted(code)
         }
@@ -76,7 +76,7 @@ struct APIAnswerTests {
             house.model.configure { $0.apiKey = "seam_another_key" }
             house.model.failCode(code)
             try await house.expect(code, .waiting, "unauthorized")
-            #expect(try house.alerts(of: code) == ["unauthorized"])
+            #expect(try house.alerts(of: code) == ["unauthorized open"])
             house.model.configure { $0.apiKey = nil }
             try await house.expectSubstituted(code)
         }
@@ -174,7 +174,7 @@ struct APIAnswerTests {
             let waiting = try await house.expect(code, .waiting, "refused")
             #expect(waiting["last_error_type"] == type)
             #expect(waiting["last_request_id"] != nil)
-            #expect(try house.alerts(of: code) == ["refused"])
+            #expect(try house.alerts(of: code) == ["refused open"])
             house.model.clearFaults()
             try await house.expectSubstituted(code)
             #expect(try house.alerts(of: code) == ["refused"], "one alert however often it is tried")

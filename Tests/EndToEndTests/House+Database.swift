@@ -101,9 +101,12 @@ extension House {
         }
     }
 
-    /// The reasons of the alerts that a code raised, in order.
+    /// The alerts that a code raised, in order, those still open with a mark.
     func alerts(of codeID: String) throws -> [String] {
-        try details(of: "alert", codeID).compactMap { $0["reason"]?.string }
+        try rows("SELECT kind, closed_at FROM alerts WHERE access_code_id = ? ORDER BY rowid", [codeID]).compactMap {
+            row in
+            row["kind"].map { row["closed_at"] == nil ? $0 + " open" : $0 }
+        }
     }
 
     func details(of kind: String, _ codeID: String) throws -> [JSONValue] {

@@ -18,7 +18,8 @@ final class House: Sendable {
     let clock = MovableClock()
     let secret = House.newSecret()
     let folder: URL
-    let client = CurlTransport(maxConcurrentRequests: 128, maxQueued: 4096, userAgent: "sparekey-tests")
+    // Each request under way blocks a thread, of which Dispatch has 255 for all houses together.
+    let client = CurlTransport(maxConcurrentRequests: 8, maxQueued: 4096, userAgent: "sparekey-tests")
     private let seam: SandboxServer
     private let state: Mutex<State>
 
@@ -34,6 +35,7 @@ final class House: Sendable {
         options: SandboxOptions = .quick, settings change: (inout Settings) -> Void = { _ in },
         isolation: isolated (any Actor)? = #isolation, _ body: (House) async throws -> Void
     ) async throws {
+        Self.processSetup
         await Street.shared.enter()
         defer { Street.shared.leave() }
         let house = try House(options: options, change)
@@ -51,13 +53,16 @@ final class House: Sendable {
         try result.get()
     }
 
+    /// As `serve` does: a child that ends without reading must not end the process.
+    private static let processSetup: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
+
     private init(options: SandboxOptions, _ change: (inout Settings) -> Void) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("sparekey-house-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         model = SandboxModel(options: options, clock: SystemWallClock(), random: RandomSource())
         seam = SandboxServer(
             model: model,
-            transport: CurlTransport(maxConcurrentRequests: 16, maxQueued: 256, userAgent: SandboxDelivery.userAgent))
+            transport: CurlTransport(maxConcurrentRequests: 8, maxQueued: 256, userAgent: SandboxDelivery.userAgent))
         try seam.start()
         var settings = Settings()
         settings.listen.host = "127.0.0.1"

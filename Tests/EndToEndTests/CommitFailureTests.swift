@@ -1,0 +1,121 @@
+import Foundation
+import GRDB
+import HTTPClient
+import Policy
+import Sandbox
+import Settings
+import Testing
+
+/// No 204 without a commit, and all goes on once commits succeed again.
+@Suite(.timeLimit(.minutes(10)))
+struct CommitFailureTests {
+    /// Keeps the database's write lock, as a program does that must not.
+    private final class Intruder {
+        private let queue: DatabaseQueue
+
+        init(_ path: String) throws {
+            var configuration = Configuration()
+            configuration.allowsUnsafeTransactions = true
+            queue = try DatabaseQueue(path: path, configuration: configuration)
+            try queue.inDatabase { try $0.execute(sql: "BEGIN IMMEDIATE") }
+        }
+
+        func leave() throws {
+            try queue.inDatabase { try $0.execute(sql: "ROLLBACK") }
+            try queue.close()
+        }
+    }
+
+    @Test func lockedDatabaseIsTriedAgain() async throws {
+        try await House.with { house in
+            let lock = house.lock()
+            let code = house.guest(on: lock)
+            try await eventually("the inbox is empty") {
+                try house.count("webhook_events WHERE disposition = 'pending'") == 0
+            }
+            house.model.isWebhookSenderPaused = true
+            house.model.failCode(code)
+            let message = HandMade.failure(of: code, on: lock)
+            let intruder = try Intruder(house.settings.database.path)
+            let refused = try await house.post(message)
+            #expect(refused.status == 503)
+            #expect(refused.header("retry-after") != nil)
+            try intruder.leave()
+            try await eventually("it is taken") { try await house.post(message).status == 204 }
+            try await house.expectSubstituted(code)
+            #expect(try await house.admin("GET", "/readyz").status == 200)
+        }
+    }
+
+    @Test func queueHasABound() async throws {
+        try await House.with(settings: { $0.listen.maxBodyBytes = 40_000_000 }) { house in
+            let before = try await house.admin("GET", "/metrics").text
+            #expect(!before.contains("queue_full"))
+            let intruder = try Intruder(house.settings.database.path)
+            let small = HandMade(#"{"event_id": "1", "event_type": "noise"}"#)
+            let large = (0..<4).map { _ in HandMade(Array(repeating: 0x20, count: 30_000_000)) }
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                // The first is being committed; of the large ones two fit the queue.
+                group.addTask { try await house.post(small).status }
+                for message in large { group.addTask { try await house.post(message).status } }
+                try await eventually("the queue is full") {
+                    try await house.admin("GET", "/metrics").text.contains("queue_full")
+                }
+                try intruder.leave()
+                for try await status in group { #expect(status == 204 || status == 503) }
+            }
+            for message in [small] + large {
+                try await eventually("it is taken") { try await house.post(message).status == 204 }
+                #expect(try house.count("webhook_events WHERE svix_id = ?", [message.id]) == 1)
+            }
+        }
+    }
+
+    @Test func fullDiskIsAnsweredWith503() async throws {
+        await #expect(processExitsWith: .success) { try await CommitFailureTests.liveWithFullDisk() }
+    }
+
+    /// In a process of its own, none of whose files may grow, as on a full disk; sockets are not concerned.
+    private static func liveWithFullDisk() async throws {
+        signal(SIGXFSZ, SIG_IGN)
+        func limitFiles(to bytes: rlim_t) {
+            var limit = rlimit(rlim_cur: bytes, rlim_max: rlim_t.max)
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+        }
+        try await House.with { house in
+            let lock = house.lock()
+            let code = house.guest(on: lock)
+            try await eventually("the inbox is empty") {
+                try house.count("webhook_events WHERE disposition = 'pending'") == 0
+            }
+            house.model.isWebhookSenderPaused = true
+            house.model.failCode(code)
+            let message = HandMade.failure(of: code, on: lock)
+            limitFiles(to: 1024)
+            for _ in 0..<3 {
+                let refused = try await house.post(message)
+                #expect(refused.status == 503)
+                #expect(refused.header("retry-after") != nil)
+            }
+            let ready = try await house.admin("GET", "/readyz")
+            #expect(ready.status == 503)
+            #expect(ready.text.contains("database"))
+            #expect(try await house.admin("GET", "/healthz").status == 200)
+            limitFiles(to: rlim_t.max)
+            try await eventually("it is taken again") { try await house.post(message).status == 204 }
+            try await house.expectSubstituted(code)
+            #expect(try house.count("webhook_events WHERE svix_id = ?", [message.id]) == 1)
+            #expect(try await house.admin("GET", "/readyz").status == 200)
+        }
+    }
+
+    @Test func readinessComesBackWithoutAWebhook() async throws {
+        try await House.with { house in
+            let intruder = try Intruder(house.settings.database.path)
+            let refused = try await house.post(HandMade(#"{"event_id": "1", "event_type": "noise"}"#))
+            #expect(refused.status == 503)
+            try intruder.leave()
+            try await eventually("it is ready") { try await house.admin("GET", "/readyz").status == 200 }
+        }
+    }
+}
