@@ -1,0 +1,71 @@
+import Foundation
+import Policy
+import Sandbox
+import Settings
+import Testing
+import Time
+
+/// Events whose webhooks never come.
+@Suite(.timeLimit(.minutes(10)))
+struct SweepTests {
+    private static func often(_ settings: inout Settings) { settings.reconcile.interval = .milliseconds(500) }
+
+    @Test func failureIsFoundWithoutItsWebhook() async throws {
+        try await House.with(settings: Self.often) { house in
+            house.model.isWebhookSenderPaused = true
+            let code = house.guest(on: house.lock())
+            house.model.failCode(code)
+            try await house.expectSubstituted(code)
+            let event = try #require(
+                try house.rows(
+                    "SELECT * FROM webhook_events WHERE access_code_id = ? AND disposition = 'handled'", [code]
+                ).first)
+            #expect(event["source"] == "sweep")
+            #expect(event["svix_id"] == nil)
+        }
+    }
+
+    @Test func webhookThatComesLateIsADuplicate() async throws {
+        try await House.with(settings: Self.often) { house in
+            house.model.isWebhookSenderPaused = true
+            let code = house.guest(on: house.lock())
+            house.model.failCode(code)
+            try await house.expectSubstituted(code)
+            let failure = try #require(house.model.events.first { $0.type == DecisionTableTests.failure })
+            house.model.isWebhookSenderPaused = false
+            try await eventually("the webhook came") {
+                try house.count(
+                    "webhook_events WHERE source = 'webhook' AND event_type = ? AND disposition = 'duplicate' AND event_id IS NULL",
+                    [failure.type]) == 1
+            }
+            #expect(try house.count("webhook_events WHERE event_id = ?", [failure.id]) == 1)
+            #expect(house.model.counters.pulls[code] == 1)
+        }
+    }
+
+    @Test func sweepThatFailsIsMadeAgain() async throws {
+        try await House.with(settings: Self.often) { house in
+            house.model.isWebhookSenderPaused = true
+            house.model.addFault(SandboxFault(.empty(status: 503, retryAfter: nil), route: "/events/list", count: 1))
+            let code = house.guest(on: house.lock())
+            house.model.failCode(code)
+            try await house.expectSubstituted(code)
+        }
+    }
+
+    @Test func manyEventsAreAllFound() async throws {
+        try await House.with(settings: Self.often) { house in
+            house.model.isWebhookSenderPaused = true
+            let lock = house.lock()
+            let code = house.guest(on: lock)
+            house.model.failCode(code)
+            for _ in 0..<1200 {
+                house.tell("access_code.set_on_device", of: UUID().uuidString.lowercased(), on: lock)
+            }
+            try await house.expectSubstituted(code)
+            try await eventually("all are found") {
+                try house.count("webhook_events WHERE event_type = 'access_code.set_on_device'") == 1200
+            }
+        }
+    }
+}
