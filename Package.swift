@@ -66,14 +66,15 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
         room(
+            "Checks", ["CLinux", "HTTPClient", "JSON", "Ledger", "Policy", "Seam", "Settings", "Time"]),
+        room(
             "Sandbox", ["Crypto", "HTTPClient", "HTTPServer", "JSON", "Signatures", "Time"]),
         room("Presentation", ["JSON", "Time"]),
         .executableTarget(
             name: "sparekey",
             dependencies: [
-                "Daemon", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation", "Sandbox", "Seam", "Settings",
-                "Time",
-                logging,
+                "Checks", "Daemon", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation", "Sandbox", "Seam", "Settings",
+                "Time", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),
 
@@ -94,6 +95,7 @@ let package = Package(
         tests("Sandbox", ["HTTPClient", "JSON", "Signatures", "Time"]),
         tests("HTTPServer", exclude: ["Fixtures"]),
         tests("Settings", exclude: ["Fixtures"]),
+        tests("Checks", ["HTTPClient", "JSON", "Ledger", "Policy", "Sandbox", "Seam", "Settings", "Time"]),
         tests("Ledger", ["JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("Presentation", ["JSON", "Time"]),
         .testTarget(

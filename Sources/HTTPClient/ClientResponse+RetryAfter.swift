@@ -9,6 +9,11 @@ extension ClientResponse {
         header("retry-after").flatMap { Self.retryAfter($0, now: now) }
     }
 
+    /// The time at which the server made the response (RFC 9110 section 6.6.1); nil where it does not say.
+    package var date: Timestamp? {
+        header("date").flatMap { $0.utf8.count <= 64 ? Self.httpDate($0) : nil }
+    }
+
     /// RFC 9110 section 10.2.3: seconds (decimals too) or an HTTP date; nil where it is neither. Never more than
     /// `longestRetryAfter`, never less than nothing.
     private static func retryAfter(_ text: String, now: Timestamp) -> Duration? {

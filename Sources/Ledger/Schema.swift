@@ -11,6 +11,9 @@ enum Schema {
         try migrator.migrate(pool)
     }
 
+    static func isNewer(_ database: Database) throws -> Bool { try migrator.hasBeenSuperseded(database) }
+    static func isCurrent(_ database: Database) throws -> Bool { try migrator.hasCompletedMigrations(database) }
+
     private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { database in try database.execute(sql: first) }

@@ -9,6 +9,6 @@ struct SparekeyCommand: AsyncParsableCommand {
         version: Release.version,
         subcommands: [
             ServeCommand.self, SandboxCommand.self, LogCommand.self, ExplainCommand.self, DevicesCommand.self,
-            CodesCommand.self,
+            CodesCommand.self, CheckCommand.self,
         ])
 }

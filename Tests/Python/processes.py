@@ -87,7 +87,7 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def output(self):
-        return self.stdout.read_text() + self.stderr.read_text()
+        return "".join(file.read_text() for file in (self.stdout, self.stderr) if file.exists())
 
     def kill(self):
         if self.is_running():

@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 from processes import (
-    ADMIN_TOKEN, API_KEY, DELIVERY_SECRET, WEBHOOK_SECRET, failure_event, post, run, until,
+    ADMIN_TOKEN, API_KEY, DELIVERY_SECRET, WEBHOOK_SECRET, environment, failure_event, post, run, until,
 )
 
 BACKUP_PIN = "90317462"
@@ -91,7 +91,8 @@ def test_nothing_leaks(sandbox, make_daemon, receiver, tmp_path):
     for kind in ("environ", "cmdline", "parent"):
         assert found(PINS + SECRETS, tmp_path.joinpath(f"told.{kind}").read_text()) == [], kind
     until("claim", lambda: daemon.query("select * from deliveries where channel = 'manual' and kind = 'created'"))
-    check = run("check", "--config", daemon.config, "--json", env=None)
+    check = run("check", "--config", daemon.config, "--json", env=environment(**daemon.secrets))
+    assert check.returncode == 2
     assert found(PINS + SECRETS, check.stdout + check.stderr) == []
 
     assert daemon.stop(seconds=10) == 0

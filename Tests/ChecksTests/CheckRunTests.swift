@@ -1,0 +1,284 @@
+import Checks
+import Foundation
+import HTTPClient
+import JSON
+import Ledger
+import Sandbox
+import Settings
+import Testing
+import Time
+
+@Suite struct CheckRunTests {
+    /// A simulated Seam, a folder, and a configuration of which nothing is wrong.
+    private final class Scene {
+        let model = SandboxModel(clock: SystemWallClock(), random: RandomSource(SeededGenerator(seed: 1)))
+        let server: SandboxServer
+        let folder = FileManager.default.temporaryDirectory.appending(path: "checks-\(UUID().uuidString)").path
+        let secret = "whsec_" + Data((0..<24).map { UInt8($0) }).base64EncodedString()
+        let webhookURL = "https://sparekey.example/webhooks/seam"
+        var settings = Settings()
+        var volume = Volume(kind: .disk, freeBytes: 1 << 40)
+        let deviceID: String
+
+        init() throws {
+            server = SandboxServer(
+                model: model, transport: CurlTransport(maxConcurrentRequests: 1, maxQueued: 4, userAgent: "test"))
+            try server.start()
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            deviceID = model.createDevice(SandboxDeviceSpecification(name: "Front door"))
+            settings.seam.baseURL = server.url
+            settings.seam.apiKey = SecretText("seam_test1")
+            settings.seam.timeout = .seconds(10)
+            settings.webhook.secrets = [SecretText(secret)]
+            settings.webhook.publicURL = webhookURL
+            settings.database.path = folder + "/sparekey.db"
+        }
+
+        func register(eventTypes: [String]? = nil, secret: String? = nil) {
+            _ = model.createWebhook(url: webhookURL, eventTypes: eventTypes, secret: secret ?? self.secret)
+        }
+
+        func report() async -> CheckReport {
+            let transport = CurlTransport(maxConcurrentRequests: 1, maxQueued: 4, userAgent: "test")
+            return await CheckRun(settings: settings, transport: transport) { [volume] _ in volume }.report()
+        }
+
+        /// What is wrong, by id.
+        func wrong() async -> [String] { await report().findings.filter { $0.severity != .ok }.map(\.id).sorted() }
+
+        func finding(_ id: String) async throws -> CheckFinding {
+            let found = await report().findings
+            return try #require(found.first { $0.id == id }, "\(id) is not among \(found.map(\.id))")
+        }
+
+        func severity(_ id: String) async throws -> CheckFinding.Severity { try await finding(id).severity }
+
+        func close() async {
+            await server.stop()
+            try? FileManager.default.removeItem(atPath: folder)
+        }
+    }
+
+    private func scene(_ body: (Scene) async throws -> Void) async throws {
+        let scene = try Scene()
+        do { try await body(scene) } catch {
+            await scene.close()
+            throw error
+        }
+        await scene.close()
+    }
+
+    @Test(.timeLimit(.minutes(1))) func nothingIsWrong() async throws {
+        try await scene { scene in
+            scene.register()
+            let report = await scene.report()
+            #expect(report.isOK)
+            #expect(
+                report.findings.map(\.id) == [
+                    "configuration.ok", "secrets.ok", "clock.unknown", "database.new", "disk.ok", "seam.ok",
+                    "webhook.ok",
+                    "pool.ok", "delivery.manual.ok",
+                ])
+            #expect(report.text.hasSuffix("Nothing is wrong."))
+            let json = try JSONValue(parsing: Array(report.jsonText.utf8))
+            #expect(json["ok"]?.bool == true)
+            #expect(json["findings"]?.array?.first?["severity"]?.string == "ok")
+            // Looking makes nothing.
+            #expect(try FileManager.default.contentsOfDirectory(atPath: scene.folder) == [])
+        }
+    }
+
+    // MARK: Seam
+
+    @Test(.timeLimit(.minutes(1))) func theKeyIsRefused() async throws {
+        try await scene { scene in
+            scene.model.configure { $0.apiKey = "seam_another" }
+            #expect(await scene.wrong() == ["seam.unauthorized"])
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: ["seam_at_personal", "seam_pk_page", "whatever", ""])
+    func theKeyIsNone(key: String) async throws {
+        try await scene { scene in
+            scene.settings.seam.apiKey = SecretText(key)
+            #expect(await scene.wrong() == ["seam.key"])
+            let text = await scene.report().jsonText
+            #expect(key.isEmpty || !text.contains(key))
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func seamIsAway() async throws {
+        try await scene { scene in
+            await scene.server.stop()
+            #expect(await scene.wrong() == ["seam.unreachable"])
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func seamAnswersForThePartOnly() async throws {
+        try await scene { scene in
+            scene.register()
+            scene.model.addFault(SandboxFault(.html(status: 502), route: "/devices/list", count: nil))
+            #expect(await scene.wrong() == ["pool.unreachable"])
+        }
+    }
+
+    // MARK: Webhook
+
+    @Test(.timeLimit(.minutes(1))) func noWebhookIsRegistered() async throws {
+        try await scene { scene in
+            let finding = try await scene.finding("webhook.missing")
+            #expect(finding.severity == .error)
+            #expect(finding.fix == "sparekey webhook register")
+            scene.settings.webhook.publicURL = nil
+            let unknown = try await scene.severity("webhook.unknown")
+            #expect(unknown == .error)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func theWebhookLacksEvents() async throws {
+        try await scene { scene in
+            scene.register(eventTypes: ["access_code.failed_to_issue", "device.connected"])
+            let finding = try await scene.finding("webhook.events")
+            #expect(finding.severity == .error)
+            #expect(finding.detail.contains("access_code.failed_to_set_on_device"))
+            #expect(!finding.detail.contains("access_code.failed_to_issue"))
+        }
+        try await scene { scene in
+            scene.register(eventTypes: scene.settings.failover.triggerEvents)
+            let lacking = try await scene.severity("webhook.events")
+            #expect(lacking == .warning)
+        }
+        try await scene { scene in
+            scene.register(eventTypes: ["*"])
+            #expect(await scene.wrong() == [])
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func theWebhookHasAnotherSecret() async throws {
+        let other = "whsec_" + Data((0..<24).map { _ in 7 }).base64EncodedString()
+        try await scene { scene in
+            scene.register(secret: other)
+            #expect(await scene.wrong() == ["webhook.secret"])
+            let report = await scene.report()
+            for text in [report.text, report.jsonText] {
+                #expect(!text.contains(other.dropFirst(6)) && !text.contains(scene.secret.dropFirst(6)))
+                #expect(!text.contains("seam_test1"))
+            }
+            // The same secret without its prefix is the same, and so is a second one while rotating.
+            scene.settings.webhook.secrets.append(SecretText(String(other.dropFirst(6))))
+            #expect(await scene.wrong() == [])
+            scene.register(secret: other)
+            #expect(await scene.wrong() == ["webhook.twice"])
+        }
+    }
+
+    // MARK: Pools
+
+    @Test(.timeLimit(.minutes(1))) func locksWithoutBackups() async throws {
+        try await scene { scene in
+            scene.register()
+            var salto = SandboxDeviceSpecification(name: "Cellar")
+            salto.supportsBackupPool = false
+            scene.model.createDevice(salto)
+            var unused = SandboxDeviceSpecification(name: "Attic")
+            unused.isBackupPoolEnabled = false
+            scene.model.createDevice(unused)
+            let drained = scene.model.createDevice(SandboxDeviceSpecification(name: "Side door"))
+            scene.model.emptyPool(of: drained, refills: false)
+            #expect(await scene.wrong() == ["pool.disabled", "pool.empty", "pool.unsupported"])
+            let empty = try await scene.finding("pool.empty")
+            #expect(empty.detail == "Side door, \(drained)")
+            let good = try await scene.finding("pool.ok")
+            #expect(good.title.hasPrefix("1 of 4"))
+        }
+    }
+
+    // MARK: Database and disk
+
+    @Test(.timeLimit(.minutes(1))) func theDatabaseInUseIsLookedAt() async throws {
+        try await scene { scene in
+            scene.register()
+            let ledger = try Ledger(path: scene.settings.database.path)
+            _ = ledger.append([
+                InboxMessage(
+                    svixID: "msg_1", source: .webhook, receivedAt: SystemWallClock().now(), body: Array("{}".utf8))
+            ])
+            #expect(await scene.wrong() == [])
+            let sound = try await scene.finding("database.ok")
+            #expect(sound.detail == scene.settings.database.path)
+            ledger.close()
+            #expect(await scene.wrong() == [])
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func theDatabaseIsNone() async throws {
+        try await scene { scene in
+            scene.register()
+            try Data(repeating: 0x41, count: 8192).write(to: URL(filePath: scene.settings.database.path))
+            try FileManager.default.setAttributes(
+                [.posixPermissions: 0o644], ofItemAtPath: scene.settings.database.path)
+            #expect(await scene.wrong() == ["database.corrupt", "database.mode"])
+            scene.settings.database.path = scene.folder + "/none/sparekey.db"
+            #expect(await scene.wrong() == ["database.folder"])
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func theDatabaseIsDamaged() async throws {
+        try await scene { scene in
+            scene.register()
+            let path = scene.settings.database.path
+            let ledger = try Ledger(path: path)
+            let now = SystemWallClock().now()
+            _ = ledger.append(
+                (0..<400).map {
+                    InboxMessage(
+                        svixID: "msg_\($0)", source: .webhook, receivedAt: now,
+                        body: Array(String(repeating: "x", count: 500).utf8))
+                })
+            ledger.close()
+            var bytes = try Data(contentsOf: URL(filePath: path))
+            let page = bytes.count / 2 / 4096 * 4096
+            bytes.replaceSubrange(page..<page + 4096, with: Data(repeating: 0xFF, count: 4096))
+            try bytes.write(to: URL(filePath: path))
+            try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: path)
+            #expect(await scene.wrong() == ["database.corrupt"])
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func theDisk() async throws {
+        try await scene { scene in
+            scene.register()
+            scene.volume = Volume(kind: .network, freeBytes: 10)
+            #expect(await scene.wrong() == ["disk.network", "disk.space"])
+            let full = try await scene.severity("disk.space")
+            #expect(full == .error)
+            scene.volume = Volume(kind: .memory, freeBytes: 500 << 20)
+            #expect(await scene.wrong() == ["disk.memory", "disk.space"])
+            let nearlyFull = try await scene.severity("disk.space")
+            #expect(nearlyFull == .warning)
+            #expect(Volume(holding: scene.folder) != nil)
+            #expect(Volume(holding: scene.folder + "/none") == nil)
+        }
+    }
+
+    // MARK: Delivery
+
+    @Test(.timeLimit(.minutes(1))) func theCommand() async throws {
+        try await scene { scene in
+            scene.register()
+            let program = scene.folder + "/tell"
+            scene.settings.delivery.command = [program]
+            #expect(await scene.wrong() == ["delivery.command.missing"])
+            try Data("#!/bin/sh\n".utf8).write(to: URL(filePath: program))
+            try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: program)
+            #expect(await scene.wrong() == ["delivery.command.not_executable"])
+            try FileManager.default.setAttributes([.posixPermissions: 0o757], ofItemAtPath: program)
+            #expect(await scene.wrong() == ["delivery.command.writable"])
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
+            #expect(await scene.wrong() == [])
+            scene.settings.delivery.command = nil
+            scene.settings.delivery.manual = false
+            #expect(await scene.wrong() == ["delivery.none"])
+        }
+    }
+}
