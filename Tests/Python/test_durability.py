@@ -61,6 +61,26 @@ def test_killed_while_seam_is_asked(sandbox, make_daemon, route):
     assert sandbox.control("counters")["backups_pulled"] == 1
 
 
+def test_killed_right_after_the_acknowledgement(sandbox, make_daemon):
+    """Before anything has looked at the event, most of the time."""
+    device_id = sandbox.device(pool_size=10)
+    daemon = make_daemon(sandbox_url=sandbox.url)
+    # Only the webhook tells of the failure: a sweep that finds it would hide a lost one.
+    for route in ("/events/list", "/access_codes/list"):
+        sandbox.control("faults/add", kind="server_error", route=route, count=0)
+    codes = [sandbox.failed_code(device_id) for _ in range(8)]
+    for code_id in codes:
+        daemon.start()
+        connection = socket.create_connection(("127.0.0.1", daemon.port), timeout=PATIENCE)
+        connection.sendall(raw_request(daemon.port, *sign(failure_event(code_id, device_id))))
+        assert connection.recv(12) == b"HTTP/1.1 204"
+        daemon.kill()
+    daemon.start()
+    rows = until("substitutions", lambda: daemon.substituted(len(codes)))
+    assert {row["original_access_code_id"] for row in rows} == set(codes)
+    assert sandbox.control("counters")["backups_pulled"] == len(codes)
+
+
 class Sender(threading.Thread):
     """Sends each event until it is acknowledged, as Svix does; what it was promised is in `acknowledged`."""
 
