@@ -42,7 +42,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
         // Pure values.
-        room("Time"),
+        room("Time", ["CLinux"]),
         room("JSON"),
         room("Policy", ["Time"]),
 

@@ -9,7 +9,10 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
+
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 // The event masks are enumerators or macros with suffixes, depending on the C library: plain numbers import everywhere.
@@ -62,6 +65,35 @@ static inline int sparekey_pipe(int *ends) {
 // A descriptor that becomes readable when the process ends, so that waiting for a child can have a deadline.
 static inline int sparekey_pidfd_open(int process) {
     return (int)syscall(SYS_pidfd_open, process, 0);
+}
+
+// An optimised build of the whole module finds `timespec` in a module of the standard library's that cannot be imported, and
+// MemberImportVisibility then refuses its members: so numbers only.
+
+static inline int64_t sparekey_wall_clock_milliseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+// What tells that a file was written or replaced.
+typedef struct {
+    uint64_t device;
+    uint64_t inode;
+    int64_t size;
+    int64_t modified_seconds;
+    int64_t modified_nanoseconds;
+} sparekey_file_stamp;
+
+static inline int sparekey_stat(const char *path, sparekey_file_stamp *stamp) {
+    struct stat status;
+    if (stat(path, &status) != 0) return -1;
+    stamp->device = status.st_dev;
+    stamp->inode = status.st_ino;
+    stamp->size = status.st_size;
+    stamp->modified_seconds = status.st_mtim.tv_sec;
+    stamp->modified_nanoseconds = status.st_mtim.tv_nsec;
+    return 0;
 }
 
 #endif

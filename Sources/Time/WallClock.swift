@@ -1,10 +1,5 @@
+internal import CLinux
 internal import Synchronization
-
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// The time of day as a parameter, so that tests and the simulation move it by hand.
 package protocol WallClock: Sendable {
@@ -19,9 +14,7 @@ package struct SystemWallClock: WallClock {
     package init() {}
 
     package func now() -> Timestamp {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(millisecondsSinceEpoch: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+        Timestamp(millisecondsSinceEpoch: sparekey_wall_clock_milliseconds())
     }
 
     package func sleep(for duration: Duration) async throws {
