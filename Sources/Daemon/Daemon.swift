@@ -1,3 +1,4 @@
+internal import Crypto
 internal import HTTPServer
 internal import Ledger
 package import Logging
@@ -19,6 +20,8 @@ package final class Daemon: Sendable {
     private let intake: Intake
     private let publicServer: Server
     private let adminServer: Server
+    /// Nil: plain HTTP.
+    private let certificate: Certificate?
     private let manager: ServiceManager
     private let group = Mutex<ServiceGroup?>(nil)
     private let log: Logger
@@ -49,6 +52,10 @@ package final class Daemon: Sendable {
         let pages = AdminPages(
             ledger: ledger, clock: clock, metrics: metrics, health: surroundings.health,
             token: settings.admin.token?.reveal, claimLease: settings.delivery.claimLease)
+        certificate = try settings.listen.tls.identityFiles.map { files in
+            try Certificate(files, clock: clock, metrics: metrics, log: log)
+        }
+        let wire = certificate.map { certificate in { @Sendable () -> any Wire in TLSWire(certificate.context) } }
         self.settings = Mutex(settings)
         self.reload = reload
         self.environment = environment
@@ -58,8 +65,8 @@ package final class Daemon: Sendable {
         manager = ServiceManager(environment: environment)
         publicServer = Server(
             host: settings.listen.host, port: settings.listen.port, limits: settings.listen.limits,
-            observer: { metrics.count($0, listener: "public", log: log) }, admission: { intake.admit($0) },
-            handler: { intake.handle($0, $1) })
+            observer: { metrics.count($0, listener: "public", log: log) }, wire: wire,
+            admission: { intake.admit($0) }, handler: { intake.handle($0, $1) })
         adminServer = Server(
             host: settings.admin.host, port: settings.admin.port, limits: .admin,
             observer: { metrics.count($0, listener: "admin", log: log) }, handler: { pages.handle($0, $1) })
@@ -70,7 +77,8 @@ package final class Daemon: Sendable {
     /// Where Seam's webhooks are taken; known once the daemon is ready.
     package var webhookURL: String {
         let listen = settings.withLock { $0.listen }
-        return "http://\(listen.host == "0.0.0.0" ? "127.0.0.1" : listen.host):\(publicServer.port)\(listen.path)"
+        let scheme = certificate == nil ? "http" : "https"
+        return "\(scheme)://\(listen.host == "0.0.0.0" ? "127.0.0.1" : listen.host):\(publicServer.port)\(listen.path)"
     }
 
     package var adminURL: String {
@@ -94,6 +102,7 @@ package final class Daemon: Sendable {
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
+                    ServiceGroupConfiguration.ServiceConfiguration(service: CertificateService(daemon: self)),
                     ServiceGroupConfiguration.ServiceConfiguration(
                         service: WorkerService(daemon: self, hangups: hangups)),
                     ServiceGroupConfiguration.ServiceConfiguration(
@@ -125,6 +134,8 @@ package final class Daemon: Sendable {
             let new = try reload()
             let rules = try Self.rules(of: new)
             let workers = try Workers(settings: new, surroundings: surroundings)
+            // The last that can fail, so that the certificate is not exchanged for a configuration that is refused.
+            if let certificate, let files = new.listen.tls.identityFiles { try certificate.replace(with: files) }
             let old = settings.withLock { settings in
                 defer { settings = new }
                 return settings
@@ -135,6 +146,10 @@ package final class Daemon: Sendable {
             log.notice("The configuration was loaded anew", metadata: ["changed": "\(changed.joined(separator: " "))"])
             for key in changed where Settings.restartOnlyKeys.contains(key) {
                 log.warning("A changed key takes effect at the next start only", metadata: ["key": "\(key)"])
+            }
+            if (certificate == nil) != (new.listen.tls.files == nil) {
+                log.warning(
+                    "A changed key takes effect at the next start only", metadata: ["key": "listen.tls"])
             }
             surroundings.metrics.set(
                 "sparekey_reload_success", to: 1, help: "Whether the last reload was applied: 1 or 0.")
@@ -166,6 +181,17 @@ package final class Daemon: Sendable {
                 }
                 running.cancel()
                 await running.value
+            }
+        }
+    }
+
+    /// Looks at the certificate's files every minute: whoever renews it need not tell.
+    private struct CertificateService: Service {
+        let daemon: Daemon
+
+        func run() async throws {
+            await cancelWhenGracefulShutdown {
+                while (try? await Task.sleep(for: .seconds(60))) != nil { daemon.certificate?.refresh() }
             }
         }
     }
@@ -249,8 +275,21 @@ extension Metrics {
             log.notice("Connections are accepted again", metadata: ["listener": "\(listener)"])
         case .responseTimedOut:
             countIntake("503", "response_timeout")
-        default: break
+        case .wireFailed: countEnd("tls", listener)
+        case .writeTimedOut: countEnd("write_timeout", listener)
+        case .connectionReset: countEnd("reset", listener)
+        case .evictedIdle: countEnd("evicted", listener)
+        case .connectionRefused: countEnd("no_room", listener)
+        case .connectionClosed: break
         }
+    }
+}
+
+extension Metrics {
+    private func countEnd(_ reason: String, _ listener: String) {
+        add(
+            to: "sparekey_http_connections_broken_total", [("listener", listener), ("reason", reason)],
+            help: "Connections that ended before their time.")
     }
 }
 
@@ -258,6 +297,6 @@ extension Daemon {
     /// Whether a start failed for what the configuration says, rather than for what the machine did.
     package static func isConfigurationFault(_ error: any Error) -> Bool {
         error is SeamConfigurationError || error is SecretError || error is SignatureVerifier.ConfigurationError
-            || error is ConfigurationError
+            || error is ConfigurationError || error is TLSFileError
     }
 }

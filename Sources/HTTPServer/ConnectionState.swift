@@ -131,6 +131,8 @@ package struct ConnectionState: Sendable {
     /// whenever that number changes.
     package mutating func output(pending: Int, at now: Instant) -> [Action] {
         var actions: [Action] = []
+        // What a wire sends of its own, for its handshake, is nobody's answer and buys no time.
+        let hasAnswered = writeBytes > 0
         if pending == 0 {
             writeStart = nil
             writeBytes = 0
@@ -140,7 +142,7 @@ package struct ConnectionState: Sendable {
         unsentBytes = pending
         if case .boundary = reading { advance(&actions, now) }
         payContinue(&actions)
-        settle(&actions, now)
+        settle(&actions, now, hasAnswered: hasAnswered)
         return actions
     }
 
@@ -393,10 +395,10 @@ package struct ConnectionState: Sendable {
     }
 
     /// Once everything owed has been taken by the socket: the end of the connection, or of its business.
-    private mutating func settle(_ actions: inout [Action], _ now: Instant) {
+    private mutating func settle(_ actions: inout [Action], _ now: Instant, hasAnswered: Bool = false) {
         guard !isClosed, slots.isEmpty, drip == nil, unsentBytes == 0 else { return }
         switch reading {
-        case .boundary: if parser.isEmpty { reading = .boundary(since: now) }
+        case .boundary: if parser.isEmpty, hasAnswered { reading = .boundary(since: now) }
         case .head, .body: break
         case .ended: close(&actions)
         case .discarding:

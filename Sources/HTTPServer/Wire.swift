@@ -4,7 +4,7 @@
 package protocol Wire: AnyObject {
     /// Takes bytes from the socket.
     func receive(_ bytes: ArraySlice<UInt8>) -> WireOutput
-    /// Takes bytes of HTTP; before the handshake is over it keeps them.
+    /// Takes bytes of HTTP. Before a handshake is over nothing can be said, so a wire that has one then fails.
     func send(_ bytes: [UInt8]) -> WireOutput
     /// The farewell to send before the socket's sending side is shut (TLS: close_notify).
     func finish() -> [UInt8]

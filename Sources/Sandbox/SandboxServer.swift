@@ -1,3 +1,4 @@
+package import Crypto
 package import HTTPClient
 package import HTTPServer
 package import Time
@@ -6,17 +7,20 @@ package import Time
 /// requests from this machine.
 package final class SandboxServer: Sendable {
     private let host: String
+    private let scheme: String
     private let server: Server
     private let sender: WebhookSender
 
     /// - Parameters:
     ///   - port: 0 for any free one.
+    ///   - tls: serves HTTPS with this certificate; nil for plain HTTP.
     ///   - transport: what webhooks are sent through.
     ///   - clock: the model's clock.
     ///   - onAnswer: told of each request's method and path (never its query, which may hold a PIN) and the answer to it, on the
     ///     server's queue; must not block.
     package init(
-        model: SandboxModel, host: String = "127.0.0.1", port: Int = 0, transport: any HTTPTransport,
+        model: SandboxModel, host: String = "127.0.0.1", port: Int = 0, tls: TLSContext? = nil,
+        transport: any HTTPTransport,
         clock: any WallClock = SystemWallClock(),
         onAnswer: (@Sendable (_ method: String, _ path: String, _ answer: SandboxAnswer) -> Void)? = nil
     ) {
@@ -26,8 +30,10 @@ package final class SandboxServer: Sendable {
         limits.responseTimeout = nil
         limits.writeTimeout = .seconds(600)
         self.host = host
+        scheme = tls == nil ? "http" : "https"
         sender = WebhookSender(model: model, transport: transport, clock: clock)
-        server = Server(host: host, port: port, limits: limits) { @Sendable request, responder in
+        let wire = tls.map { tls in { @Sendable () -> any Wire in TLSWire(tls) } }
+        server = Server(host: host, port: port, limits: limits, wire: wire) { @Sendable request, responder in
             let request = SandboxRequest(request)
             let answer = api.handle(request)
             onAnswer?(request.method, request.path, answer)
@@ -51,7 +57,7 @@ package final class SandboxServer: Sendable {
     package var port: Int { server.port }
 
     /// What to set as `seam.base_url`.
-    package var url: String { "http://\(host.contains(":") ? "[\(host)]" : host):\(port)" }
+    package var url: String { "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)" }
 
     private static func carryOut(_ answer: SandboxAnswer, with responder: Responder) {
         var response = Response(answer.status, headers: answer.headers.map { ($0.name, $0.value) }, body: answer.body)

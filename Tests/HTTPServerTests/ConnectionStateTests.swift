@@ -306,4 +306,14 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         #expect(bench.state.heldBytes == 1)
         #expect(bench.overloaded() == ["refused overloaded", "send 503 close", "shutdownWrite"])
     }
+
+    /// The bytes of a handshake pass by the state; only that the socket has taken them is told.
+    @Test func whatAWireSendsBuysNoTime() {
+        let start = ContinuousClock.now
+        let limits = Limits()
+        var state = ConnectionState(limits: limits, peer: "test", at: start)
+        _ = state.output(pending: 4_000, at: start + .seconds(5))
+        _ = state.output(pending: 0, at: start + .seconds(6))
+        #expect(state.deadline == start + limits.headerTimeout)
+    }
 }
