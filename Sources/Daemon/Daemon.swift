@@ -1,6 +1,6 @@
 internal import Crypto
 internal import HTTPServer
-internal import Ledger
+package import Ledger
 package import Logging
 package import Policy
 internal import Seam
@@ -217,12 +217,14 @@ package final class Daemon: Sendable {
 }
 
 extension Settings.Delivery {
-    var channels: [DeliveryChannel] {
+    package var plan: DeliveryPlan {
         var channels: [DeliveryChannel] = []
         if webhook.url != nil { channels.append(.webhook) }
         if command != nil { channels.append(.command) }
         if manual { channels.append(.manual) }
-        return channels
+        let order = order.compactMap { DeliveryChannel(rawValue: $0.rawValue) }.filter(channels.contains)
+        return DeliveryPlan(
+            order: order, beside: channels.filter { !order.contains($0) }, fallbackAfter: fallbackAfter)
     }
 }
 

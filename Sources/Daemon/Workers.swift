@@ -43,7 +43,8 @@ struct Workers: Sendable {
     private let statePace: Duration
     private let follower: SubstitutionFollower
     private let governor: SeamGovernor
-    private let deliveries: [DeliveryWorker]
+    private let deliveries: [(worker: DeliveryWorker, wakeup: Wakeup)]
+    private let plan: DeliveryPlan
 
     /// - Throws: what is wrong with a value that only its user can judge: the API key, a URL, a secret.
     init(settings: Settings, surroundings: Surroundings) throws {
@@ -89,11 +90,13 @@ struct Workers: Sendable {
         follower = SubstitutionFollower(
             ledger: surroundings.ledger, seam: seam, clock: clock, random: surroundings.random, settings: failover,
             log: surroundings.log)
+        plan = settings.delivery.plan
         deliveries = try Self.ways(of: settings, clock: clock).map { channel, way in
-            DeliveryWorker(
+            let worker = DeliveryWorker(
                 channel: channel, way: way, ledger: surroundings.ledger, clock: clock, random: surroundings.random,
                 retry: Backoff(initial: settings.delivery.retryInitial, maximum: settings.delivery.retryMax),
-                log: surroundings.log)
+                plan: settings.delivery.plan, log: surroundings.log)
+            return (worker, Wakeup())
         }
     }
 
@@ -107,7 +110,8 @@ struct Workers: Sendable {
             group.addTask { await runStateSweep() }
             group.addTask { await runFollowing() }
             group.addTask { await runEndings() }
-            for worker in deliveries { group.addTask { await run(worker) } }
+            group.addTask { await runFallbacks() }
+            for (worker, wakeup) in deliveries { group.addTask { await run(worker, wakeup: wakeup) } }
         }
     }
 
@@ -277,8 +281,38 @@ struct Workers: Sendable {
         }
     }
 
-    private func run(_ worker: DeliveryWorker) async {
-        await loop("delivery", wakeup: surroundings.deliveriesChanged) { try await worker.step() }
+    /// Tries the next way for what a way did not deliver in time, and tells every way that there may be something: a signal ends
+    /// one wait only.
+    private func runFallbacks() async {
+        await loop("fallback", wakeup: surroundings.deliveriesChanged) {
+            while try await surroundings.ledger.passOnOverdueDeliveries(plan: plan, now: surroundings.clock.now()) {}
+            for (_, wakeup) in deliveries { wakeup.signal() }
+            return try await surroundings.ledger.nextOverdueAt(plan: plan)
+        }
+    }
+
+    /// Starts a task for each delivery that has a place and waits for none of them: one that hangs delays no other.
+    private func run(_ worker: DeliveryWorker, wakeup: Wakeup) async {
+        await withDiscardingTaskGroup { group in
+            await loop("delivery", wakeup: wakeup) {
+                for delivery in try await worker.take() {
+                    group.addTask {
+                        do {
+                            try await worker.carryOut(delivery)
+                        } catch {
+                            surroundings.log.error("A delivery could not be recorded", metadata: ["error": "\(error)"])
+                            // The ledger is away: asking it again at once would only spin.
+                            try? await surroundings.clock.sleep(for: .seconds(1))
+                        }
+                        wakeup.signal()
+                        // Where it failed, another way may have to try.
+                        surroundings.deliveriesChanged.signal()
+                    }
+                }
+                return try await worker.nextAt()
+            }
+            group.cancelAll()
+        }
     }
 
     /// Steps until cancelled: again at the time that a step names, at a wake-up, or after the poll interval.
@@ -308,7 +342,7 @@ extension FailoverSettings {
         self.init(
             triggerEvents: Set(settings.failover.triggerEvents), leadTime: settings.failover.leadTime,
             retry: Backoff(initial: settings.failover.retryInitial, maximum: settings.failover.retryMax),
-            maximumLanes: settings.seam.maxConcurrentRequests, channels: settings.delivery.channels,
+            maximumLanes: settings.seam.maxConcurrentRequests, channels: settings.delivery.plan.initial,
             deliverNotBefore: settings.delivery.notBefore, reserve: settings.failover.reserve,
             onCancel: settings.failover.onCancel, onRecovery: settings.failover.onRecovery)
     }

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Dispatch
 internal import JSON
+internal import Synchronization
 internal import Time
 
 #if canImport(Glibc)
@@ -14,6 +15,9 @@ internal import Musl
 ///
 /// Exit 0 is delivered, 75 (`EX_TEMPFAIL` of sysexits.h) and a signal are tried again, anything else fails for good.
 package struct CommandWay: DeliveryWay {
+    /// How long a command goes on once the daemon stops: ending it at once would tell a guest twice.
+    private static let grace = Duration.seconds(5)
+
     private let arguments: [String]
     private let timeout: Duration
 
@@ -25,29 +29,43 @@ package struct CommandWay: DeliveryWay {
 
     package func send(_ message: DeliveryMessage) async -> SendOutcome {
         let input = message.json.bytes + [0x0A]
-        return await withCheckedContinuation { (continuation: CheckedContinuation<SendOutcome, Never>) in
-            // Waiting for a child blocks, so it has a thread of its own.
-            DispatchQueue.global().async {
-                continuation.resume(returning: Self.run(arguments, input: input, timeout: timeout))
+        let deadline = CommandDeadline(.now + timeout)
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<SendOutcome, Never>) in
+                // Waiting for a child blocks, so it has a thread of its own.
+                DispatchQueue(label: "sparekey.delivery.command").async {
+                    continuation.resume(returning: Self.run(arguments, input: input, deadline: deadline))
+                }
             }
+        } onCancel: {
+            deadline.shorten(to: .now + Self.grace)
         }
     }
 
-    private static func run(_ arguments: [String], input: [UInt8], timeout: Duration) -> SendOutcome {
+    private static func run(_ arguments: [String], input: [UInt8], deadline: CommandDeadline) -> SendOutcome {
         guard let child = Child(arguments: arguments) else { return .retry("cannot_start", retryAfter: nil) }
-        let deadline = ContinuousClock.now + timeout
         child.write(input, until: deadline)
-        guard child.exits(before: deadline) else {
-            child.killGroup()
-            return .retry("timeout", retryAfter: nil)
-        }
+        let isInTime = child.exits(before: deadline)
+        if !isInTime { child.killGroup() }
         switch child.status() {
+        case _ where !isInTime: return .retry("timeout", retryAfter: nil)
         case .exited(0): return .delivered
         case .exited(75): return .retry("exit_75", retryAfter: nil)
         case .exited(let code): return .refused("exit_\(code)")
         case .signalled(let signal): return .retry("signal_\(signal)", retryAfter: nil)
         }
     }
+}
+
+/// When a command has to be done: what stops the daemon may bring it forward.
+private final class CommandDeadline: Sendable {
+    private let instant: Mutex<ContinuousClock.Instant>
+
+    init(_ instant: ContinuousClock.Instant) { self.instant = Mutex(instant) }
+
+    var timeLeft: Duration { instant.withLock { $0 - .now } }
+
+    func shorten(to other: ContinuousClock.Instant) { instant.withLock { $0 = min($0, other) } }
 }
 
 /// A child process in a process group of its own, its standard input a pipe, its output thrown away.
@@ -105,7 +123,7 @@ private struct Child {
     }
 
     /// Writes as much as the child takes before `deadline`, then closes its input. A child that reads nothing may still succeed.
-    func write(_ bytes: [UInt8], until deadline: ContinuousClock.Instant) {
+    func write(_ bytes: [UInt8], until deadline: CommandDeadline) {
         defer { close(input) }
         var written = 0
         while written < bytes.count {
@@ -120,31 +138,31 @@ private struct Child {
         }
     }
 
-    func exits(before deadline: ContinuousClock.Instant) -> Bool {
+    func exits(before deadline: CommandDeadline) -> Bool {
         wait(for: processDescriptor, POLLIN, until: deadline)
     }
 
+    /// Before `status`: as long as the child is not waited for, nobody else can have its ID.
     func killGroup() {
         kill(-processID, SIGKILL)
-        _ = status()
     }
 
+    /// Waits for the child. What a child that did its work left running in its group goes on: mail programs deliver that way.
     func status() -> Status {
         var status: Int32 = 0
         while waitpid(processID, &status, 0) < 0 && errno == EINTR {}
         if processDescriptor >= 0 { close(processDescriptor) }
-        // What the program left running in its group would go on with a PIN that nobody waits for.
-        kill(-processID, SIGKILL)
         let signal = status & 0x7F
         return signal == 0 ? .exited(status >> 8 & 0xFF) : .signalled(signal)
     }
 
-    private func wait(for descriptor: Int32, _ events: Int32, until deadline: ContinuousClock.Instant) -> Bool {
+    private func wait(for descriptor: Int32, _ events: Int32, until deadline: CommandDeadline) -> Bool {
         while true {
-            let left = (deadline - .now).wholeMilliseconds
+            let left = deadline.timeLeft.wholeMilliseconds
             guard left > 0 else { return false }
             var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
-            let ready = poll(&entry, 1, Int32(min(left, 60_000)))
+            // No longer at a time than a deadline that is brought forward may go unnoticed.
+            let ready = poll(&entry, 1, Int32(min(left, 1000)))
             if ready > 0 { return true }
             if ready < 0 && errno != EINTR { return false }
         }

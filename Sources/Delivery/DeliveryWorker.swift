@@ -1,12 +1,14 @@
 package import Ledger
 package import Logging
-internal import Policy
+internal import Synchronization
 package import Time
 
-/// Tells the guest's side by one way: sends what is due, in the order in which the guests arrive, and records what became of it.
-package struct DeliveryWorker: Sendable {
-    private static let batch = 64
-    private static let concurrent = 8
+/// Tells the guest's side by one way, in the order in which the guests arrive, and records what became of it.
+///
+/// It has a number of places. Whoever takes a delivery holds one until it is carried out, so that one that hangs holds up no more than
+/// its own place, and memory is bounded whatever waits in the ledger.
+package final class DeliveryWorker: Sendable {
+    package static let places = 8
     /// How long an alert is worth telling.
     private static let alertLifetime = Duration.seconds(86_400)
 
@@ -16,11 +18,13 @@ package struct DeliveryWorker: Sendable {
     private let clock: any WallClock
     private let random: RandomSource
     private let retry: Backoff
+    private let plan: DeliveryPlan
     private let log: Logger
+    private let taken = Mutex<Set<String>>([])
 
     package init(
         channel: DeliveryChannel, way: any DeliveryWay, ledger: Ledger, clock: any WallClock, random: RandomSource,
-        retry: Backoff, log: Logger
+        retry: Backoff, plan: DeliveryPlan, log: Logger
     ) {
         self.channel = channel
         self.way = way
@@ -28,29 +32,45 @@ package struct DeliveryWorker: Sendable {
         self.clock = clock
         self.random = random
         self.retry = retry
+        self.plan = plan
         self.log = log
     }
 
-    /// Sends what is due.
+    /// What is to be sent now, as far as there are free places. Each must be carried out, which frees its place.
     ///
-    /// - Returns: when the next is due; nil when nothing waits.
-    package func step() async throws -> Timestamp? {
-        while true {
-            let due = try await ledger.dueDeliveries(channel: channel, now: clock.now(), limit: Self.batch)
-            guard !due.isEmpty else { return try await ledger.nextDeliveryAt(channels: [channel]) }
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for (index, delivery) in due.enumerated() {
-                    if index >= Self.concurrent { try await group.next() }
-                    group.addTask { try await attempt(delivery) }
-                }
-                try await group.waitForAll()
-            }
-        }
+    /// One caller at a time.
+    package func take() async throws(LedgerError) -> [DueDelivery] {
+        let busy = taken.withLock { $0 }
+        guard busy.count < Self.places else { return [] }
+        // Those that are being sent are still due, and may come first.
+        let due = try await ledger.dueDeliveries(channel: channel, now: clock.now(), limit: Self.places + busy.count)
+        let new = due.filter { !busy.contains($0.id) }.prefix(Self.places - busy.count)
+        taken.withLock { $0.formUnion(new.map(\.id)) }
+        return Array(new)
     }
 
-    private func attempt(_ delivery: DueDelivery) async throws {
-        let result = try await result(of: delivery)
-        try await ledger.record(result, of: delivery, now: clock.now())
+    /// When there will be something to take; nil where only the end of a delivery or a wake-up can tell.
+    package func nextAt() async throws(LedgerError) -> Timestamp? {
+        let busy = taken.withLock { $0 }
+        guard busy.count < Self.places else { return nil }
+        return try await ledger.nextDeliveryAt(channel: channel, except: busy)
+    }
+
+    /// Sends a delivery that was taken, and records the result.
+    package func carryOut(_ delivery: DueDelivery) async throws {
+        defer { taken.withLock { _ = $0.remove(delivery.id) } }
+        let result = await result(of: delivery)
+        if Task.isCancelled, case .retry = result {
+            // A daemon that stops says nothing about the receiver. The delivery is due at the next start, under the same ID.
+            return
+        }
+        // What has been sent is recorded although the daemon stops: in a task that is not cancelled.
+        let (ledger, plan, now) = (ledger, plan, clock.now())
+        try await Task { try await ledger.record(result, of: delivery, plan: plan, now: now) }.value
+        report(result, of: delivery)
+    }
+
+    private func report(_ result: DeliveryResult, of delivery: DueDelivery) {
         let metadata: Logger.Metadata = [
             "delivery_id": "\(delivery.id)", "channel": "\(channel.rawValue)", "kind": "\(delivery.kind.rawValue)",
             "access_code_id": "\(delivery.accessCodeID ?? "-")",
@@ -61,28 +81,33 @@ package struct DeliveryWorker: Sendable {
             log.warning("A delivery will be tried again", metadata: metadata.merging(["error": "\(error)"]) { $1 })
         case .failed(let error):
             log.error("A delivery failed for good", metadata: metadata.merging(["error": "\(error)"]) { $1 })
+        case .notNeeded(let reason):
+            log.notice("A delivery is not needed any more", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
         }
     }
 
-    private func result(of delivery: DueDelivery) async throws -> DeliveryResult {
+    private func result(of delivery: DueDelivery) async -> DeliveryResult {
         let end: Timestamp?
         switch delivery.subject {
         case .substitution(let facts):
             // A code that no longer opens the door must not be told; what is left of it is history.
-            if delivery.kind == .created {
-                guard facts.substitutionIsActive else { return .failed(error: "substitution_over") }
-                guard facts.pin != nil else { return .failed(error: "pin_purged") }
+            if [.created, .updated, .recovered].contains(delivery.kind) {
+                guard facts.substitutionIsActive else { return .notNeeded("substitution_over") }
+                guard facts.pin != nil else { return .notNeeded("pin_purged") }
             }
             end = facts.backupEndsAt ?? facts.originalEndsAt
         case .alert:
             end = delivery.createdAt + Self.alertLifetime
         }
+        if let end, end <= clock.now(), delivery.kind != .revoked { return .notNeeded("stay_over") }
         switch await way.send(DeliveryMessage(delivery)) {
         case .delivered: return .delivered
         case .refused(let error): return .failed(error: error)
         case .retry(let error, let retryAfter):
             let next = clock.now() + (retryAfter ?? random.delay(retry, afterAttempt: delivery.attempts + 1))
-            if let end, next >= end { return .failed(error: error) }
+            // A revocation is news after the stay, too: it is tried for as long as an alert.
+            let last = delivery.kind == .revoked ? delivery.createdAt + Self.alertLifetime : end
+            if let last, next >= last { return .failed(error: error) }
             return .retry(at: next, error: error)
         }
     }

@@ -31,10 +31,11 @@ package struct WebhookWay: DeliveryWay {
         } catch {
             return .retry("cannot_sign: \(error)", retryAfter: nil)
         }
-        let request = ClientRequest(
+        var request = ClientRequest(
             method: "POST", url: url, headers: [("content-type", "application/json")] + signature, body: body,
-            timeout: timeout,
-            maxResponseBytes: 65_536)
+            timeout: timeout, maxResponseBytes: 4096)
+        // The status is the whole answer; what a receiver says besides is not waited for.
+        request.cutsResponse = true
         let response: ClientResponse
         do {
             response = try await transport.send(request)

@@ -7,8 +7,10 @@ package struct ClientRequest: Sendable {
     package var body: [UInt8]?
     /// From `send` to the last byte of the response, waiting in the queue included.
     package var timeout: Duration
-    /// A response body longer than this is refused.
+    /// A response body longer than this is refused, or cut where `cutsResponse` says so.
     package var maxResponseBytes: Int
+    /// Whether a response body that is too long is cut and the response taken as it is: for who needs the status only.
+    package var cutsResponse = false
     /// Whether the server may see the request twice. libcurl silently sends a request again when a kept-alive
     /// connection dies before the first byte of an answer (`Curl_retry_request`); false makes a connection of its own,
     /// where it never does.

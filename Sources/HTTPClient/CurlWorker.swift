@@ -65,7 +65,8 @@ final class CurlWorker: @unchecked Sendable {
         guard remaining > .zero else {
             return .failure(.timeout(endpoint: endpoint, reason: "no free connection"))
         }
-        let exchange = Exchange(maxBodyBytes: prepared.request.maxResponseBytes)
+        let exchange = Exchange(
+            maxBodyBytes: prepared.request.maxResponseBytes, cutsBody: prepared.request.cutsResponse)
         // libcurl holds it unretained.
         defer { withExtendedLifetime(exchange) {} }
         let list = headerList(prepared.headerLines)
@@ -174,7 +175,8 @@ final class CurlWorker: @unchecked Sendable {
             sparekey_curl_easy_setopt_pointer(easy, CURLOPT_HEADERDATA, target),
             sparekey_curl_easy_setopt_pointer(easy, CURLOPT_ERRORBUFFER, errorText),
             sparekey_curl_easy_setopt_offset(
-                easy, CURLOPT_MAXFILESIZE_LARGE, curl_off_t(max(1, exchange.maxBodyBytes))),
+                easy, CURLOPT_MAXFILESIZE_LARGE,
+                prepared.request.cutsResponse ? 0 : curl_off_t(max(1, exchange.maxBodyBytes))),
         ]
         return isAccepted && results.allSatisfy { $0 == CURLE_OK }
     }
@@ -183,7 +185,7 @@ final class CurlWorker: @unchecked Sendable {
         _ code: CURLcode, of easy: UnsafeMutableRawPointer, exchange: Exchange, endpoint: String
     ) -> Result<ClientResponse, ClientError> {
         if let limit = exchange.exceededLimit { return .failure(.tooLarge(endpoint: endpoint, limitBytes: limit)) }
-        switch code {
+        switch exchange.isCut ? CURLE_OK : code {
         case CURLE_OK:
             var status = 0
             sparekey_curl_easy_getinfo_long(easy, CURLINFO_RESPONSE_CODE, &status)

@@ -4,20 +4,29 @@ final class Exchange {
     static let maxHeadBytes = 65_536
 
     let maxBodyBytes: Int
+    private let cutsBody: Bool
     private(set) var headers: [(name: String, value: String)] = []
     private(set) var body: [UInt8] = []
     /// The limit that was passed, once one was.
     private(set) var exceededLimit: Int?
+    /// Whether the transfer was ended because the rest of the body is not wanted.
+    private(set) var isCut = false
     private var headBytes = 0
     private var isHeadComplete = false
 
-    init(maxBodyBytes: Int) {
+    init(maxBodyBytes: Int, cutsBody: Bool = false) {
         self.maxBodyBytes = max(0, maxBodyBytes)
+        self.cutsBody = cutsBody
     }
 
     /// False ends the transfer.
     func take(body bytes: UnsafeRawBufferPointer) -> Bool {
         guard bytes.count <= maxBodyBytes - body.count else {
+            if cutsBody {
+                body.append(contentsOf: bytes.prefix(maxBodyBytes - body.count))
+                isCut = true
+                return false
+            }
             exceededLimit = maxBodyBytes
             return false
         }

@@ -152,21 +152,40 @@ extension Database {
         return true
     }
 
-    /// One row for each way, each with its own attempts and state.
+    /// One row for each way, each with its own attempts and state, in the order in which the guests arrive.
+    ///
+    /// What is still held back before its first attempt is told as it is then: an update of it, or its end, needs no words.
     func addDeliveries(
         _ kind: DeliveryKind, substitutionID: String? = nil, alertID: String? = nil, channels: [DeliveryChannel],
         dueAt: Timestamp, now: Timestamp, random: RandomSource
     ) throws {
+        let arrivesAt = try String.fetchOne(
+            self,
+            sql: """
+                SELECT f.original_starts_at FROM substitutions s JOIN failovers f USING (failover_id) WHERE substitution_id = ?
+                """, arguments: [substitutionID])
+        if kind != .created, let substitutionID, try isStillUntold(substitutionID, now: now) { return }
         for channel in channels {
             try execute(
                 sql: """
-                    INSERT INTO deliveries (delivery_id, substitution_id, alert_id, channel, kind, created_at, next_attempt_at)
-                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO deliveries (delivery_id, substitution_id, alert_id, channel, kind, created_at, next_attempt_at,
+                        arrives_at, due_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     random.identifier(prefix: "dlv_"), substitutionID, alertID, channel.rawValue, kind.rawValue,
-                    now.sql, dueAt.sql,
+                    now.sql, dueAt.sql, arrivesAt ?? now.sql, dueAt.sql,
                 ])
         }
+    }
+
+    /// Whether there is a new code to tell, but nobody has begun to.
+    private func isStillUntold(_ substitutionID: String, now: Timestamp) throws -> Bool {
+        try Bool.fetchOne(
+            self,
+            sql: """
+                SELECT count(*) > 0 AND sum(attempts > 0 OR (state = 'pending' AND next_attempt_at <= ?)) = 0
+                FROM deliveries WHERE substitution_id = ? AND kind = 'created'
+                """, arguments: [now.sql, substitutionID]) ?? false
     }
 }

@@ -61,7 +61,10 @@ package struct SubstitutionFacts: Sendable {
 package enum DeliveryResult: Sendable, Equatable {
     case delivered
     case retry(at: Timestamp, error: String)
+    /// The way will never deliver it: the next is tried.
     case failed(error: String)
+    /// Nobody has to be told any more.
+    case notNeeded(String)
 }
 
 extension Ledger {
@@ -72,17 +75,26 @@ extension Ledger {
         try await read { database in try Self.due(channel, now: now, limit: limit, in: database) }
     }
 
-    package func nextDeliveryAt(channels: [DeliveryChannel]) async throws(LedgerError) -> Timestamp? {
+    /// - Parameter ids: deliveries that are being sent and do not count.
+    package func nextDeliveryAt(
+        channel: DeliveryChannel, except ids: Set<String> = []
+    ) async throws(LedgerError) -> Timestamp? {
         try await read { database in
-            let marks = channels.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+            let marks = databaseQuestionMarks(count: ids.count)
             return try String.fetchOne(
                 database,
-                sql: "SELECT min(next_attempt_at) FROM deliveries WHERE state = 'pending' AND channel IN (\(marks))"
+                sql: """
+                    SELECT min(next_attempt_at) FROM deliveries
+                    WHERE state = 'pending' AND channel = ? AND delivery_id NOT IN (\(marks))
+                    """, arguments: StatementArguments([channel.rawValue] + ids.sorted())
             ).flatMap { Timestamp($0) }
         }
     }
 
-    package func record(_ result: DeliveryResult, of delivery: DueDelivery, now: Timestamp) async throws(LedgerError) {
+    package func record(
+        _ result: DeliveryResult, of delivery: DueDelivery, plan: DeliveryPlan = DeliveryPlan(), now: Timestamp
+    ) async throws(LedgerError) {
+        let random = random
         try await write { database in
             let state: String
             var next: Timestamp?
@@ -91,14 +103,18 @@ extension Ledger {
             case .delivered: state = "delivered"
             case .retry(let at, let error): (state, next, problem) = ("pending", at, error)
             case .failed(let error): (state, problem) = ("failed", error)
+            case .notNeeded(let reason): (state, problem) = ("failed", reason)
             }
             try database.execute(
                 sql: """
                     UPDATE deliveries SET state = ?, attempts = attempts + 1, next_attempt_at = ?, claimed_until = NULL,
                         delivered_at = ?, last_error = ?
-                    WHERE delivery_id = ? AND state <> 'delivered'
+                    WHERE delivery_id = ? AND state <> 'delivered' AND (state <> 'failed' OR ?)
                     """,
-                arguments: [state, next?.sql, result == .delivered ? now.sql : nil, problem, delivery.id])
+                arguments: [
+                    state, next?.sql, result == .delivered ? now.sql : nil, problem, delivery.id, result == .delivered,
+                ])
+            // What was cancelled while it was being sent stays cancelled, unless it was sent after all.
             guard database.changesCount > 0 else { return }
             try database.journal(
                 [
@@ -111,6 +127,12 @@ extension Ledger {
                             "next_attempt_at": JSONValue(next?.description),
                         ])
                 ], at: now)
+            guard let occasion = try DeliveryOccasion.fetch(delivery.id, in: database) else { return }
+            switch result {
+            case .delivered: try database.settleOthers(than: occasion, plan: plan, now: now, random: random)
+            case .failed: try database.passOn(occasion, plan: plan, now: now, random: random)
+            case .retry, .notNeeded: break
+            }
         }
     }
 
@@ -151,13 +173,16 @@ extension Ledger {
     /// Settles a manual delivery that somebody has sent.
     ///
     /// - Returns: false when there is no such delivery that was ever handed out or waits to be.
-    package func acknowledgeDelivery(_ deliveryID: String, now: Timestamp) async throws(LedgerError) -> Bool {
-        try await write { database in
+    package func acknowledgeDelivery(
+        _ deliveryID: String, plan: DeliveryPlan = DeliveryPlan(), now: Timestamp
+    ) async throws(LedgerError) -> Bool {
+        let random = random
+        return try await write { database in
             guard
                 let row = try Row.fetchOne(
                     database,
                     sql: """
-                        SELECT d.state, coalesce(s.original_access_code_id, a.access_code_id) AS access_code_id,
+                        SELECT d.state, d.last_error, coalesce(s.original_access_code_id, a.access_code_id) AS access_code_id,
                             coalesce(s.device_id, a.device_id) AS device_id
                         FROM deliveries d LEFT JOIN substitutions s USING (substitution_id) LEFT JOIN alerts a USING (alert_id)
                         WHERE d.delivery_id = ? AND d.channel = 'manual'
@@ -165,7 +190,9 @@ extension Ledger {
             else { return false }
             let state: String = row["state"]
             guard state != "delivered" else { return true }
-            guard state != "failed" else { return false }
+            // Somebody was telling the guest by hand while another way did.
+            let wasToldMeanwhile = (row["last_error"] as String?)?.hasPrefix("told_by_") ?? false
+            guard state != "failed" || wasToldMeanwhile else { return false }
             try database.execute(
                 sql: """
                     UPDATE deliveries SET state = 'delivered', delivered_at = ?, claimed_until = NULL, next_attempt_at = NULL
@@ -176,6 +203,39 @@ extension Ledger {
                     JournalEntry(
                         "delivery.acknowledged", accessCodeID: row["access_code_id"],
                         deviceID: row["device_id"],
+                        detail: ["delivery_id": .string(deliveryID)])
+                ], at: now)
+            if let occasion = try DeliveryOccasion.fetch(deliveryID, in: database) {
+                try database.settleOthers(than: occasion, plan: plan, now: now, random: random)
+            }
+            return true
+        }
+    }
+
+    /// Has a delivery tried again now that failed or that waits for its next attempt.
+    ///
+    /// - Returns: false when there is no such delivery, or it is delivered or claimed.
+    package func retryDelivery(_ deliveryID: String, now: Timestamp) async throws(LedgerError) -> Bool {
+        try await write { database in
+            try database.execute(
+                sql: """
+                    UPDATE deliveries SET state = 'pending', next_attempt_at = ?1, due_at = ?1, is_overdue = 0
+                    WHERE delivery_id = ?2 AND state IN ('pending', 'failed')
+                    """, arguments: [now.sql, deliveryID])
+            guard database.changesCount > 0,
+                let row = try Row.fetchOne(
+                    database,
+                    sql: """
+                        SELECT coalesce(s.original_access_code_id, a.access_code_id) AS access_code_id,
+                            coalesce(s.device_id, a.device_id) AS device_id
+                        FROM deliveries d LEFT JOIN substitutions s USING (substitution_id) LEFT JOIN alerts a USING (alert_id)
+                        WHERE d.delivery_id = ?
+                        """, arguments: [deliveryID])
+            else { return false }
+            try database.journal(
+                [
+                    JournalEntry(
+                        "delivery.retried", accessCodeID: row["access_code_id"], deviceID: row["device_id"],
                         detail: ["delivery_id": .string(deliveryID)])
                 ], at: now)
             return true
@@ -194,12 +254,12 @@ extension Ledger {
                     s.state AS substitution_state, s.device_id, f.original_name, f.original_starts_at, f.original_ends_at,
                     v.name AS device_name, v.time_zone, v.custom_metadata, a.alert_id, a.kind AS alert_kind, a.subject,
                     a.access_code_id AS alert_access_code_id, a.device_id AS alert_device_id, a.text, a.opened_at, a.closed_at
-                FROM deliveries d LEFT JOIN substitutions s USING (substitution_id) LEFT JOIN failovers f USING (failover_id)
-                    LEFT JOIN alerts a USING (alert_id)
+                FROM deliveries d INDEXED BY deliveries_arrival LEFT JOIN substitutions s USING (substitution_id)
+                    LEFT JOIN failovers f USING (failover_id) LEFT JOIN alerts a USING (alert_id)
                     LEFT JOIN devices v ON v.device_id = coalesce(s.device_id, a.device_id)
-                WHERE d.channel = ?1 AND ((d.state = 'pending' AND d.next_attempt_at <= ?2)
+                WHERE d.channel = ?1 AND d.state IN ('pending', 'claimed') AND ((d.state = 'pending' AND d.next_attempt_at <= ?2)
                     OR (d.state = 'claimed' AND d.claimed_until <= ?2))
-                ORDER BY f.original_starts_at, d.created_at LIMIT ?3
+                ORDER BY d.arrives_at, d.created_at LIMIT ?3
                 """, arguments: [channel.rawValue, now.sql, limit]
         ).compactMap(DueDelivery.init(row:))
     }

@@ -167,6 +167,8 @@ private struct FollowRecord {
         try database.execute(
             sql: "UPDATE substitutions SET state = ?, next_look_at = NULL WHERE substitution_id = ?",
             arguments: [state, substitution.id])
+        // There is nobody left to be told.
+        _ = try database.closeAlert(.notDelivered, subject: substitution.id, channels: [], now: now, random: random)
     }
 
     /// What was not told yet must not be told any more.

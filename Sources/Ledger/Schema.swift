@@ -122,8 +122,14 @@ enum Schema {
             next_attempt_at TEXT,
             claimed_until TEXT,
             delivered_at TEXT,
-            last_error TEXT
+            last_error TEXT,
+            arrives_at TEXT,
+            due_at TEXT,
+            is_overdue INTEGER NOT NULL DEFAULT 0
         ) STRICT;
+        CREATE INDEX deliveries_arrival ON deliveries (channel, arrives_at, created_at) WHERE state IN ('pending', 'claimed');
+        CREATE INDEX deliveries_overdue ON deliveries (due_at) WHERE state IN ('pending', 'claimed') AND is_overdue = 0;
+        CREATE INDEX deliveries_alert ON deliveries (alert_id) WHERE alert_id IS NOT NULL;
         CREATE INDEX deliveries_due ON deliveries (channel, next_attempt_at) WHERE state IN ('pending', 'claimed');
         CREATE INDEX deliveries_substitution ON deliveries (substitution_id);
 

@@ -109,10 +109,11 @@ extension Ledger {
                     new.backup.pin?.digits, new.backup.startsAt?.sql, new.backup.endsAt?.sql, now.sql, now.sql,
                     new.firstLookAt?.sql,
                 ])
+            // The failover first: deliveries are ordered by the arrival that its reading tells.
+            try Self.close(new, now: now, random: random, in: database)
             try database.addDeliveries(
                 .created, substitutionID: substitutionID, channels: new.channels, dueAt: new.firstDeliveryAt, now: now,
                 random: random)
-            try Self.close(new, now: now, random: random, in: database)
             let entry = JournalEntry(
                 "substitution.recorded", accessCodeID: new.failover.accessCodeID, deviceID: new.backup.deviceID,
                 detail: [
@@ -143,7 +144,8 @@ extension Ledger {
     ///
     /// - Returns: how many.
     package func endSubstitutions(now: Timestamp) async throws(LedgerError) -> Int {
-        try await write { database in
+        let random = random
+        return try await write { database in
             let rows = try Row.fetchAll(
                 database,
                 sql: """
@@ -154,6 +156,8 @@ extension Ledger {
                 try database.execute(
                     sql: "UPDATE substitutions SET state = 'ended', updated_at = ? WHERE substitution_id = ?",
                     arguments: [now.sql, row["substitution_id"] as String])
+                _ = try database.closeAlert(
+                    .notDelivered, subject: row["substitution_id"], channels: [], now: now, random: random)
                 try database.journal(
                     [
                         JournalEntry(

@@ -63,6 +63,19 @@ extension Loader {
     private mutating func checkDelivery() {
         guard areSound("delivery.webhook.url", "delivery.command", "delivery.manual") else { return }
         let delivery = settings.delivery
+        for way in areSound("delivery.order") ? delivery.order : [] {
+            let isThere =
+                switch way {
+                case .webhook: delivery.webhook.url != nil
+                case .command: delivery.command != nil
+                case .manual: delivery.manual
+                }
+            if !isThere {
+                report(
+                    "delivery.order", "`\(way.rawValue)` is no way that is configured",
+                    fix: way == .manual ? "turn delivery.manual on" : "configure it, or leave it out of the order")
+            }
+        }
         let secretKeys = ["delivery.webhook.secret", "delivery.webhook.secret_file"]
         if delivery.webhook.url == nil, let key = secretKeys.first(where: { given($0) != nil }) {
             warn(key, "is given, but no delivery.webhook.url to push to", fix: "give the URL, or remove the secret")

@@ -127,6 +127,12 @@ extension Settings {
         .init(
             "delivery.not_before", \.delivery.notBefore, .duration(.zero ... .seconds(365 * 86_400)),
             "how long before the stay a guest is told at the earliest"),
+        .init(
+            "delivery.order", \.delivery.order, .words(), defaultText: "none: every way at once",
+            "the ways that are tried one after the other"),
+        .init(
+            "delivery.fallback_after", \.delivery.fallbackAfter, .duration(.seconds(1) ... .seconds(86_400)),
+            "how long a way of delivery.order has before the next is tried"),
     ]
 
     private static let keepingKeys: [SettingsKey] = [

@@ -117,7 +117,13 @@ package struct Settings: Sendable, Equatable {
         package var manual = true
         /// Nil: a guest is told at once.
         package var notBefore: Duration?
+        /// The ways that are tried one after the other; those that are not in it are told at once.
+        package var order: [DeliveryWayName] = []
+        /// How long a way of the order has before the next is tried, too.
+        package var fallbackAfter: Duration = .seconds(2 * 60)
     }
+
+    package enum DeliveryWayName: String, Sendable, CaseIterable { case webhook, command, manual }
 
     /// The signed push. Loading makes sure that a URL comes with a secret, where secrets are required.
     package struct DeliveryWebhook: Sendable, Equatable {

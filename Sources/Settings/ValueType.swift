@@ -163,6 +163,32 @@ extension ValueType<String> {
     }
 }
 
+extension ValueType {
+    /// A list of words, each at most once.
+    static func words<Word>() -> ValueType
+    where Value == [Word], Word: RawRepresentable & CaseIterable, Word.RawValue == String {
+        let words = Word.allCases.map(\.rawValue)
+        return ValueType(
+            expected: "a list of \(words.joined(separator: ", "))", isList: true,
+            read: { written throws(Complaint) in
+                guard case .list(let items) = written else { throw Complaint(problem: "is not a list") }
+                var values: [Word] = []
+                for item in items {
+                    guard let value = Word(rawValue: item.text) else {
+                        let nearest = Suggestion.nearest(to: item.text, among: words).map { "write \($0)" }
+                        throw Complaint(
+                            problem: "\(item.text.shown) is none of its values", fix: nearest, line: item.line)
+                    }
+                    guard !values.contains(where: { $0.rawValue == value.rawValue }) else {
+                        throw Complaint(problem: "`\(item.text)` is there twice", fix: "keep one", line: item.line)
+                    }
+                    values.append(value)
+                }
+                return values
+            }, text: { "[" + $0.map(\.rawValue).joined(separator: ", ") + "]" })
+    }
+}
+
 extension ValueType<[String]> {
     /// At least one item.
     static func list(
