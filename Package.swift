@@ -101,6 +101,12 @@ let package = Package(
         .testTarget(
             name: "CommandTests", dependencies: ["sparekey", "JSON", "Ledger", "Policy", "Time"],
             swiftSettings: settings),
+        tests(
+            "Delivery",
+            [
+                "HTTPClient", "HTTPServer", "JSON", "Ledger", "Policy", "ScriptedServer", "Signatures", "Time", logging,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Dispatch
+internal import HTTPClient
 internal import JSON
 internal import Synchronization
 internal import Time
@@ -44,7 +45,7 @@ package struct CommandWay: DeliveryWay {
 
     private static func run(_ arguments: [String], input: [UInt8], deadline: CommandDeadline) -> SendOutcome {
         guard let child = Child(arguments: arguments) else { return .retry("cannot_start", retryAfter: nil) }
-        child.write(input, until: deadline)
+        withoutBrokenPipeSignal { child.write(input, until: deadline) }
         let isInTime = child.exits(before: deadline)
         if !isInTime { child.killGroup() }
         switch child.status() {

@@ -9,6 +9,11 @@ package struct DeliveryMessage: Sendable {
     package var id: String
     package var json: JSONValue
 
+    package init(id: String, json: JSONValue) {
+        self.id = id
+        self.json = json
+    }
+
     package init(_ delivery: DueDelivery) {
         id = delivery.id
         let (type, data) =

@@ -219,7 +219,7 @@ final class CurlWorker: @unchecked Sendable {
 
 /// Runs `body` with SIGPIPE blocked on this thread, and swallows one raised meanwhile: `CURLOPT_NOSIGNAL` leaves that
 /// to the caller, and a TLS connection that the peer has closed must not end the process.
-func withoutBrokenPipeSignal<Value>(_ body: () -> Value) -> Value {
+package func withoutBrokenPipeSignal<Value>(_ body: () -> Value) -> Value {
     var brokenPipe = sigset_t()
     var before = sigset_t()
     sigemptyset(&brokenPipe)

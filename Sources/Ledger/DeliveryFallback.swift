@@ -129,7 +129,7 @@ extension Database {
                     FROM substitutions s JOIN failovers f USING (failover_id) WHERE substitution_id = ?
                     """, arguments: [substitutionID])
         else { return }
-        let ways = rows.map { row in
+        let ways = rows.map { row -> String in
             let error: String = row["last_error"] ?? "no answer yet"
             return "\(row["channel"] as String): \(error)"
         }.joined(separator: "; ")

@@ -1,0 +1,148 @@
+import Foundation
+import JSON
+import Ledger
+import Synchronization
+import Testing
+import Time
+
+@testable import Delivery
+
+@Suite(.timeLimit(.minutes(2)))
+struct DeliveryWorkerTests {
+    @Test func whoArrivesFirstIsToldFirst() async throws {
+        let bench = try DeliveryBench()
+        for hours in [5, 1, 9, 3, 7] {
+            try await bench.substitute("guest-\(hours)", arrivesIn: .seconds(3600 * hours))
+        }
+        let way = ScriptedWay()
+        try await bench.drain(bench.worker(.webhook, way))
+        #expect(way.guests == ["guest-1", "guest-3", "guest-5", "guest-7", "guest-9"])
+        #expect(try bench.states() == Array(repeating: "webhook delivered 1 -", count: 5))
+    }
+
+    @Test func repeatsCarryTheSameIDUntilTheStayEnds() async throws {
+        let bench = try DeliveryBench()
+        try await bench.substitute(arrivesIn: .seconds(-3600), stay: .seconds(7200))
+        let way = ScriptedWay { _ in .retry("http_500", retryAfter: nil) }
+        let worker = bench.worker(.webhook, way)
+        for _ in 0..<200 {
+            try await bench.drain(worker)
+            guard let next = try await worker.nextAt() else { break }
+            #expect(next < DeliveryBench.start + .seconds(3600))
+            bench.clock.set(next)
+        }
+        #expect(try bench.states() == ["webhook failed \(way.messages.count) http_500"])
+        #expect(way.messages.count > 5 && Set(way.messages.map(\.id)).count == 1)
+        #expect(Set(way.messages.map(\.json.description)).count == 1)
+    }
+
+    @Test func retryAfterIsTheNextAttempt() async throws {
+        let bench = try DeliveryBench()
+        try await bench.substitute()
+        let worker = bench.worker(.webhook, ScriptedWay { _ in .retry("http_503", retryAfter: .seconds(77)) })
+        try await bench.drain(worker)
+        #expect(try await worker.nextAt() == DeliveryBench.start + .seconds(77))
+    }
+
+    @Test func aCodeIsNotToldOnceItsStayIsOver() async throws {
+        let bench = try DeliveryBench()
+        try await bench.substitute("over", arrivesIn: .seconds(-7200), stay: .seconds(3600))
+        let way = ScriptedWay()
+        try await bench.drain(bench.worker(.webhook, way))
+        #expect(way.messages.isEmpty)
+        #expect(try bench.states() == ["webhook failed 1 stay_over"])
+    }
+
+    @Test func oneThatHangsHoldsUpItsOwnPlaceOnly() async throws {
+        let bench = try DeliveryBench()
+        for index in 0..<20 { try await bench.substitute("guest-\(index)", arrivesIn: .seconds(60 * (index + 1))) }
+        let (release, hang) = AsyncStream<Void>.makeStream()
+        let way = ScriptedWay { number in
+            if number == 0 { for await _ in release {} }
+            return .delivered
+        }
+        let worker = bench.worker(.webhook, way)
+        let first = try await worker.take()
+        #expect(first.count == DeliveryWorker.places)
+        let hanging = Task { try await worker.carryOut(first[0]) }
+        #expect(await eventually { way.messages.count == 1 })
+        for delivery in first.dropFirst() { try await worker.carryOut(delivery) }
+        try await bench.drain(worker)
+        #expect(way.messages.count == 20)
+        #expect(try bench.states().filter { $0.contains("delivered") }.count == 19)
+        // The one that hangs is due, but taken: nobody else sends it.
+        #expect(try await worker.nextAt() == nil)
+        hang.finish()
+        try await hanging.value
+        #expect(try bench.states().filter { $0.contains("delivered") }.count == 20)
+    }
+
+    @Test func aDaemonThatStopsRecordsWhatWasSentAndForgetsWhatWasNot() async throws {
+        let bench = try DeliveryBench()
+        try await bench.substitute("sent", arrivesIn: .seconds(60))
+        try await bench.substitute("unsent", arrivesIn: .seconds(120))
+        let way = ScriptedWay { number in
+            while !Task.isCancelled { await Task.yield() }
+            return number == 0 ? .delivered : .retry("cancelled", retryAfter: nil)
+        }
+        let worker = bench.worker(.webhook, way)
+        for delivery in try await worker.take() {
+            let count = way.messages.count
+            let task = Task { try await worker.carryOut(delivery) }
+            #expect(await eventually { way.messages.count > count })
+            task.cancel()
+            try await task.value
+        }
+        #expect(try bench.states() == ["webhook delivered 1 -", "webhook pending 0 -"])
+    }
+
+    @Test func whatIsHeldBackIsToldAsItIsThen() async throws {
+        let bench = try DeliveryBench()
+        try await bench.substitute(arrivesIn: .seconds(7200), dueIn: .seconds(3600))
+        let way = ScriptedWay()
+        let worker = bench.worker(.webhook, way)
+        try await bench.drain(worker)
+        #expect(way.messages.isEmpty)
+        #expect(try await worker.nextAt() == DeliveryBench.start + .seconds(3600))
+        bench.clock.advance(by: .seconds(3600))
+        try await bench.drain(worker)
+        #expect(way.messages.count == 1)
+    }
+
+    /// Ten thousand deliveries by the real loop of places; what is in memory is what has a place.
+    @Test func aStormDrainsInOrderOfArrival() async throws {
+        let bench = try DeliveryBench()
+        let count = 10_000
+        try await bench.substitute("template")
+        // The rows of a storm, in one statement each: what is measured is how they drain.
+        try bench.ledgerRows(
+            """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count))
+            INSERT INTO failovers (failover_id, access_code_id, device_id, state, failed_at, opened_at, original_starts_at)
+            SELECT 'flo_' || i, 'code-' || i, 'lock', 'substituted', opened_at, opened_at,
+                strftime('%Y-%m-%dT%H:%M:%S.000Z', '2026-11-21', '+' || ((i * 7919) % \(count)) || ' seconds')
+            FROM n, failovers WHERE access_code_id = 'template';
+            INSERT INTO substitutions (substitution_id, failover_id, original_access_code_id, device_id, backup_access_code_id,
+                backup_code, backup_ends_at, state, recorded_at, updated_at)
+            SELECT 'sub_' || access_code_id, failover_id, access_code_id, 'lock', 'backup-' || access_code_id, '1234',
+                '2026-12-01T00:00:00.000Z', 'active', opened_at, opened_at FROM failovers WHERE failover_id LIKE 'flo\\_%' ESCAPE '\\';
+            INSERT INTO deliveries (delivery_id, substitution_id, channel, kind, created_at, next_attempt_at, arrives_at, due_at)
+            SELECT 'dlv_' || access_code_id, 'sub_' || access_code_id, 'webhook', 'created', opened_at, opened_at,
+                original_starts_at, opened_at FROM failovers WHERE failover_id LIKE 'flo\\_%' ESCAPE '\\';
+            """)
+        let way = ScriptedWay()
+        let worker = bench.worker(.webhook, way)
+        let began = ContinuousClock.now
+        var most = 0
+        while true {
+            let taken = try await worker.take()
+            if taken.isEmpty { break }
+            most = max(most, taken.count)
+            for delivery in taken { try await worker.carryOut(delivery) }
+        }
+        print("drained \(count) in \(ContinuousClock.now - began)")
+        let arrivals = way.messages.compactMap { $0.json["data"]?["original_starts_at"]?.string }
+        #expect(arrivals.count == count + 1 && arrivals == arrivals.sorted())
+        #expect(most <= DeliveryWorker.places)
+    }
+}
