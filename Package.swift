@@ -45,6 +45,7 @@ let package = Package(
         room("Time", ["CLinux"]),
         room("JSON"),
         room("Policy", ["Time"]),
+        room("Words", ["Time"]),
 
         // Each the only one that touches one outside thing.
         room("Crypto", ["CLinux", "COpenSSL"]),
@@ -52,11 +53,11 @@ let package = Package(
         room("HTTPClient", ["CCurl", "Time"]),
         room("HTTPServer", ["CLinux", "Crypto"]),
         room("Ledger", ["JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
-        room("Settings", ["Policy", "Signatures", "Time", .product(name: "Yams", package: "Yams")]),
+        room("Settings", ["Policy", "Signatures", "Time", "Words", .product(name: "Yams", package: "Yams")]),
 
         room("Seam", ["HTTPClient", "JSON", "Policy", "Time"]),
         room("Failover", ["JSON", "Ledger", "Policy", "Seam", "Time", logging]),
-        room("Delivery", ["CLinux", "HTTPClient", "JSON", "Ledger", "Policy", "Signatures", "Time", logging]),
+        room("Delivery", ["CLinux", "HTTPClient", "JSON", "Ledger", "Policy", "Signatures", "Time", "Words", logging]),
         room(
             "Daemon",
             [
@@ -94,7 +95,8 @@ let package = Package(
             ]),
         tests("Sandbox", ["Crypto", "HTTPClient", "JSON", "Signatures", "Time"]),
         tests("HTTPServer", ["COpenSSL", "Crypto", "HTTPClient", "Time"], exclude: ["Fixtures"]),
-        tests("Settings", exclude: ["Fixtures"]),
+        tests("Settings", ["Words"], exclude: ["Fixtures"]),
+        tests("Words", ["Time"]),
         tests("Checks", ["HTTPClient", "JSON", "Ledger", "Policy", "Sandbox", "Seam", "Settings", "Time"]),
         tests("Ledger", ["JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("Presentation", ["JSON", "Time"]),
@@ -104,7 +106,8 @@ let package = Package(
         tests(
             "Delivery",
             [
-                "HTTPClient", "HTTPServer", "JSON", "Ledger", "Policy", "ScriptedServer", "Signatures", "Time", logging,
+                "HTTPClient", "HTTPServer", "JSON", "Ledger", "Policy", "ScriptedServer", "Signatures", "Time", "Words",
+                logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .testTarget(

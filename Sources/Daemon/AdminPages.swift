@@ -4,6 +4,8 @@ internal import HTTPServer
 internal import JSON
 internal import Ledger
 internal import Policy
+internal import Settings
+internal import Synchronization
 internal import Time
 
 /// The admin listener: health, metrics, the status page, and the API for whoever claims and acknowledges deliveries.
@@ -13,17 +15,23 @@ final class AdminPages: Sendable {
     private let metrics: Metrics
     private let health: Health
     private let token: [UInt8]?
-    private let claimLease: Duration
+    private let delivery: Mutex<Settings.Delivery>
 
     init(
-        ledger: Ledger, clock: any WallClock, metrics: Metrics, health: Health, token: String?, claimLease: Duration
+        ledger: Ledger, clock: any WallClock, metrics: Metrics, health: Health, token: String?,
+        delivery: Settings.Delivery
     ) {
         self.ledger = ledger
         self.clock = clock
         self.metrics = metrics
         self.health = health
         self.token = token.map { Array($0.utf8) }
-        self.claimLease = claimLease
+        self.delivery = Mutex(delivery)
+    }
+
+    /// What a reload changes.
+    func replace(_ delivery: Settings.Delivery) {
+        self.delivery.withLock { $0 = delivery }
     }
 
     func handle(_ request: Request, _ responder: Responder) {
@@ -55,21 +63,24 @@ final class AdminPages: Sendable {
 
     private func api(_ method: Request.Method, _ path: String) async throws -> Response {
         let claim = "/api/deliveries/claim"
+        let delivery = delivery.withLock { $0 }
         switch (method, path) {
         case (.get, "/api/substitutions"): return .json(200, .array(try await ledger.substitutionLog(limit: 1000)))
         case (.get, "/api/deliveries"): return .json(200, .array(try await ledger.deliveryLog(limit: 1000)))
         case (.post, claim):
-            guard let delivery = try await ledger.claimManualDelivery(now: clock.now(), lease: claimLease) else {
+            let (now, lease) = (clock.now(), delivery.claimLease)
+            guard let claimed = try await ledger.claimManualDelivery(now: now, lease: lease) else {
                 return Response(204)
             }
-            return .json(200, DeliveryMessage(delivery).json)
+            return .json(200, DeliveryMessage(claimed, texts: delivery.texts).json)
         default: break
         }
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         guard method == .post, parts.count == 5, parts[2] == "deliveries", parts[4] == "ack" else {
             return .json(404, ["error": "not_found"])
         }
-        let acknowledged = try await ledger.acknowledgeDelivery(String(parts[3]), now: clock.now())
+        let acknowledged = try await ledger.acknowledgeDelivery(
+            String(parts[3]), plan: delivery.plan, now: clock.now())
         return acknowledged ? Response(204) : .json(404, ["error": "delivery_not_found"])
     }
 

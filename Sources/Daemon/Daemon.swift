@@ -18,6 +18,7 @@ package final class Daemon: Sendable {
     private let environment: [String: String]
     private let surroundings: Workers.Surroundings
     private let intake: Intake
+    private let pages: AdminPages
     private let publicServer: Server
     private let adminServer: Server
     /// Nil: plain HTTP.
@@ -51,7 +52,7 @@ package final class Daemon: Sendable {
             inboxChanged: surroundings.inboxChanged, refused: surroundings.intakeRefused)
         let pages = AdminPages(
             ledger: ledger, clock: clock, metrics: metrics, health: surroundings.health,
-            token: settings.admin.token?.reveal, claimLease: settings.delivery.claimLease)
+            token: settings.admin.token?.reveal, delivery: settings.delivery)
         certificate = try settings.listen.tls.identityFiles.map { files in
             try Certificate(files, clock: clock, metrics: metrics, log: log)
         }
@@ -61,6 +62,7 @@ package final class Daemon: Sendable {
         self.environment = environment
         self.surroundings = surroundings
         self.intake = intake
+        self.pages = pages
         self.log = log
         manager = ServiceManager(environment: environment)
         publicServer = Server(
@@ -141,6 +143,7 @@ package final class Daemon: Sendable {
                 return settings
             }
             intake.replaceRules(rules)
+            pages.replace(new.delivery)
             publicServer.update(new.listen.limits)
             let changed = new.differences(from: old)
             log.notice("The configuration was loaded anew", metadata: ["changed": "\(changed.joined(separator: " "))"])
@@ -222,7 +225,7 @@ extension Settings.Delivery {
         if webhook.url != nil { channels.append(.webhook) }
         if command != nil { channels.append(.command) }
         if manual { channels.append(.manual) }
-        let order = order.compactMap { DeliveryChannel(rawValue: $0.rawValue) }.filter(channels.contains)
+        let order = (order ?? []).compactMap { DeliveryChannel(rawValue: $0.rawValue) }.filter(channels.contains)
         return DeliveryPlan(
             order: order, beside: channels.filter { !order.contains($0) }, fallbackAfter: fallbackAfter)
     }

@@ -95,7 +95,7 @@ struct Workers: Sendable {
             let worker = DeliveryWorker(
                 channel: channel, way: way, ledger: surroundings.ledger, clock: clock, random: surroundings.random,
                 retry: Backoff(initial: settings.delivery.retryInitial, maximum: settings.delivery.retryMax),
-                plan: settings.delivery.plan, log: surroundings.log)
+                plan: settings.delivery.plan, texts: settings.delivery.texts, log: surroundings.log)
             return (worker, Wakeup())
         }
     }

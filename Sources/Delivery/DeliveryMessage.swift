@@ -2,6 +2,7 @@ package import JSON
 package import Ledger
 internal import Policy
 internal import Time
+package import Words
 
 /// What the guest's side is told: the JSON that the signed webhook, the command's standard input and a claim share.
 package struct DeliveryMessage: Sendable {
@@ -14,11 +15,13 @@ package struct DeliveryMessage: Sendable {
         self.json = json
     }
 
-    package init(_ delivery: DueDelivery) {
+    /// - Parameter texts: what a guest is told, in the operator's language.
+    package init(_ delivery: DueDelivery, texts: MessageTexts) {
         id = delivery.id
         let (type, data) =
             switch delivery.subject {
-            case .substitution(let facts): (Self.type(of: delivery.kind), Self.data(facts))
+            case .substitution(let facts):
+                (Self.type(of: delivery.kind), Self.data(facts, Self.text(delivery.kind, facts, texts)))
             case .alert(let facts): (Self.type(of: facts, createdAt: delivery.createdAt), Self.data(facts))
             }
         json = [
@@ -27,7 +30,7 @@ package struct DeliveryMessage: Sendable {
         ]
     }
 
-    private static func data(_ facts: SubstitutionFacts) -> JSONValue {
+    private static func data(_ facts: SubstitutionFacts, _ text: String?) -> JSONValue {
         [
             "substitution_id": .string(facts.substitutionID),
             "original_access_code_id": .string(facts.originalAccessCodeID),
@@ -44,7 +47,7 @@ package struct DeliveryMessage: Sendable {
                 facts.device.customMetadata.sorted { $0.key < $1.key }.map {
                     JSONValue.Member($0.key, .string($0.value))
                 }),
-            "message": JSONValue(text(facts)),
+            "message": JSONValue(text),
         ]
     }
 
@@ -72,17 +75,21 @@ package struct DeliveryMessage: Sendable {
         }
     }
 
-    /// A text ready to be sent to the guest; nil once the PIN is purged.
-    private static func text(_ facts: SubstitutionFacts) -> String? {
-        guard let pin = facts.pin else { return nil }
-        let door = facts.device.name.map { " for \($0)" } ?? ""
-        let end = facts.backupEndsAt.map { " It works until \(readable($0))." } ?? ""
-        return "Your door code\(door) has changed. Please use \(pin.digits) instead of the code you were given.\(end)"
-    }
-
-    /// `2026-11-20 16:20 UTC`
-    private static func readable(_ instant: Timestamp) -> String {
-        let text = instant.description
-        return text.prefix(10) + " " + text.dropFirst(11).prefix(5) + " UTC"
+    /// A text ready to be sent to the guest; nil once its PIN is purged.
+    private static func text(_ kind: DeliveryKind, _ facts: SubstitutionFacts, _ texts: MessageTexts) -> String? {
+        let kind: MessageTexts.Kind =
+            switch kind {
+            case .created, .alert: .created
+            case .updated: .updated
+            case .revoked: .revoked
+            case .recovered: .recovered
+            }
+        return texts.text(
+            kind,
+            MessageTexts.Values(
+                name: facts.originalName, pin: facts.pin?.digits,
+                startsAt: facts.backupStartsAt ?? facts.originalStartsAt,
+                endsAt: facts.backupEndsAt ?? facts.originalEndsAt, device: facts.device.name,
+                timeZone: facts.device.timeZone))
     }
 }

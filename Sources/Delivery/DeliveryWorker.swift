@@ -2,6 +2,7 @@ package import Ledger
 package import Logging
 internal import Synchronization
 package import Time
+package import Words
 
 /// Tells the guest's side by one way, in the order in which the guests arrive, and records what became of it.
 ///
@@ -19,12 +20,13 @@ package final class DeliveryWorker: Sendable {
     private let random: RandomSource
     private let retry: Backoff
     private let plan: DeliveryPlan
+    private let texts: MessageTexts
     private let log: Logger
     private let taken = Mutex<Set<String>>([])
 
     package init(
         channel: DeliveryChannel, way: any DeliveryWay, ledger: Ledger, clock: any WallClock, random: RandomSource,
-        retry: Backoff, plan: DeliveryPlan, log: Logger
+        retry: Backoff, plan: DeliveryPlan, texts: MessageTexts, log: Logger
     ) {
         self.channel = channel
         self.way = way
@@ -33,6 +35,7 @@ package final class DeliveryWorker: Sendable {
         self.random = random
         self.retry = retry
         self.plan = plan
+        self.texts = texts
         self.log = log
     }
 
@@ -100,7 +103,7 @@ package final class DeliveryWorker: Sendable {
             end = delivery.createdAt + Self.alertLifetime
         }
         if let end, end <= clock.now(), delivery.kind != .revoked { return .notNeeded("stay_over") }
-        switch await way.send(DeliveryMessage(delivery)) {
+        switch await way.send(DeliveryMessage(delivery, texts: texts)) {
         case .delivered: return .delivered
         case .refused(let error): return .failed(error: error)
         case .retry(let error, let retryAfter):

@@ -63,7 +63,7 @@ extension Loader {
     private mutating func checkDelivery() {
         guard areSound("delivery.webhook.url", "delivery.command", "delivery.manual") else { return }
         let delivery = settings.delivery
-        for way in areSound("delivery.order") ? delivery.order : [] {
+        for way in areSound("delivery.order") ? delivery.order ?? [] : [] {
             let isThere =
                 switch way {
                 case .webhook: delivery.webhook.url != nil

@@ -128,11 +128,15 @@ extension Settings {
             "delivery.not_before", \.delivery.notBefore, .duration(.zero ... .seconds(365 * 86_400)),
             "how long before the stay a guest is told at the earliest"),
         .init(
-            "delivery.order", \.delivery.order, .words(), defaultText: "none: every way at once",
-            "the ways that are tried one after the other"),
+            "delivery.order", \.delivery.order, .words(), "the ways that are tried one after the other"),
         .init(
             "delivery.fallback_after", \.delivery.fallbackAfter, .duration(.seconds(1) ... .seconds(86_400)),
             "how long a way of delivery.order has before the next is tried"),
+        .init("delivery.language", \.delivery.language, .language, "the language of the texts for guests"),
+        .init(
+            "delivery.messages_folder", \.delivery.messagesFolder, .path,
+            "the folder of texts that replace those that come with the program"),
+        .init("delivery.message", \.delivery.message, .template, "the text for a guest with a new code"),
     ]
 
     private static let keepingKeys: [SettingsKey] = [

@@ -35,6 +35,7 @@ extension Settings {
         loader.readEnvironment()
         loader.storeValues()
         loader.deriveDefaults()
+        loader.readMessages()
         loader.readSecrets()
         if loader.isFileRead { loader.checkConsistency() }
         return try loader.result()

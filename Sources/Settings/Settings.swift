@@ -1,4 +1,5 @@
 package import Policy
+package import Words
 
 /// The configuration, checked as a whole. Every key of the public contract has one field here and one row in
 /// `Settings.keys`; the initial values are the defaults.
@@ -117,10 +118,17 @@ package struct Settings: Sendable, Equatable {
         package var manual = true
         /// Nil: a guest is told at once.
         package var notBefore: Duration?
-        /// The ways that are tried one after the other; those that are not in it are told at once.
-        package var order: [DeliveryWayName] = []
+        /// The ways that are tried one after the other; those that are not in it are told at once. Nil: all are.
+        package var order: [DeliveryWayName]?
         /// How long a way of the order has before the next is tried, too.
         package var fallbackAfter: Duration = .seconds(2 * 60)
+        package var language = "en"
+        /// Where texts are looked for before those that come with the program.
+        package var messagesFolder: String?
+        /// In place of the language's own text for a new code.
+        package var message: String?
+        /// What the three keys above come to; loading makes sure that it can be used.
+        package var texts = MessageTexts.english
     }
 
     package enum DeliveryWayName: String, Sendable, CaseIterable { case webhook, command, manual }

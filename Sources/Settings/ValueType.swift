@@ -1,4 +1,5 @@
 internal import Time
+internal import Words
 
 /// How the values of a key are read and written, and what is expected of them.
 struct ValueType<Value: Equatable & Sendable>: Sendable {
@@ -153,6 +154,28 @@ extension ValueType<String> {
                 throw Complaint(problem: "has a character that no URL path has")
             }
             guard text.utf8.count <= 1024 else { throw Complaint(problem: "is longer than 1024 bytes") }
+        }
+    }
+
+    /// The name of a language's file, without its ending.
+    static var language: ValueType {
+        string("a language such as en or pt-BR") { text throws(Complaint) in
+            let isName = text.utf8.allSatisfy { byte in
+                (0x61...0x7A).contains(byte) || (0x41...0x5A).contains(byte) || (0x30...0x39).contains(byte)
+                    || byte == UInt8(ascii: "-")
+            }
+            guard isName, text.utf8.count <= 35 else { throw Complaint(problem: "\(text.shown) is not a language") }
+        }
+    }
+
+    static var template: ValueType {
+        string("a text with {pin} in it") { text throws(Complaint) in
+            do throws(MessageTemplate.Problem) {
+                try MessageTemplate(text).check(
+                    names: MessageTexts.names, required: MessageTexts.required(.created))
+            } catch {
+                throw Complaint(problem: error.problem, fix: error.fix)
+            }
         }
     }
 

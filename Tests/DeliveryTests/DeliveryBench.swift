@@ -7,6 +7,7 @@ import Policy
 import Synchronization
 import Testing
 import Time
+import Words
 
 @testable import Delivery
 
@@ -98,7 +99,7 @@ struct DeliveryBench {
     ) -> DeliveryWorker {
         DeliveryWorker(
             channel: channel, way: way, ledger: ledger, clock: clock, random: RandomSource(SeededGenerator(seed: 3)),
-            retry: Backoff(initial: .seconds(5), maximum: .seconds(900)), plan: plan,
+            retry: Backoff(initial: .seconds(5), maximum: .seconds(900)), plan: plan, texts: .english,
             log: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 

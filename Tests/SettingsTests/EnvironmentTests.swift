@@ -26,6 +26,8 @@ import Testing
         ("delivery.command", "/bin/tell, --by,sms"),
         ("delivery.retry_initial", "6s"), ("delivery.retry_max", "16m"), ("delivery.timeout", "16s"),
         ("delivery.claim_lease", "6m"), ("delivery.manual", "false"), ("delivery.not_before", "24h"),
+        ("delivery.order", "manual"), ("delivery.fallback_after", "3m"), ("delivery.language", "de"),
+        ("delivery.messages_folder", "/etc/sparekey/messages"), ("delivery.message", "Use {pin}"),
         ("retention.pins", "31d"), ("retention.events", "91d"), ("log.level", "debug"), ("log.format", "json"),
     ]
 
@@ -84,6 +86,9 @@ import Testing
         case "listen.port": "1"
         case "delivery.manual": "true"
         case "delivery.command": "[/other]"
+        case "delivery.order": "[manual]"
+        case "delivery.messages_folder": "/other"
+        case "delivery.message": "'{pin}'"
         case "webhook.public_url", "delivery.webhook.url": "https://other.example"
         case "failover.lead_time", "delivery.not_before": "1h"
         case let name where name.hasSuffix("_file"): "/other"

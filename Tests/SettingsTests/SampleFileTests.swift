@@ -51,7 +51,9 @@ import Testing
         let secretNames: Set = ["secret", "secrets", "secret_file", "api_key", "api_key_file", "token", "token_file"]
         let withoutDefault: Set = [
             "listen.tls.certificate_file", "listen.tls.private_key_file", "webhook.public_url", "failover.lead_time",
-            "delivery.webhook.url", "delivery.command", "delivery.not_before",
+            "delivery.webhook.url", "delivery.command", "delivery.not_before", "delivery.order",
+            "delivery.messages_folder",
+            "delivery.message",
         ]
         let scratch = try Scratch()
         let text = uncommented { secretNames.contains($0) }
