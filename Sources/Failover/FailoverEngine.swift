@@ -37,8 +37,7 @@ package struct FailoverEngine: Sendable {
     package func dueLanes(notIn busy: Set<Lane>) async throws(LedgerError) -> [Lane] {
         let free = governor.capacity(of: settings.maximumLanes) - busy.count
         guard free > 0 else { return [] }
-        let due = try await ledger.dueLanes(now: clock.now(), limit: settings.maximumLanes + busy.count)
-        return Array(due.lazy.filter { !busy.contains($0) }.prefix(free))
+        return try await ledger.dueLanes(now: clock.now(), notIn: busy, limit: free)
     }
 
     /// When many failovers are new, reads the windows of their stays a hundred at a time, so that the soonest can come first.

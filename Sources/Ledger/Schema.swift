@@ -62,6 +62,7 @@ enum Schema {
             is_scouted INTEGER NOT NULL DEFAULT 0
         ) STRICT;
         CREATE INDEX failovers_unscouted ON failovers (opened_at) WHERE state = 'pending' AND is_scouted = 0;
+        CREATE INDEX failovers_order ON failovers (original_starts_at, opened_at) WHERE state IN ('pending', 'waiting');
         CREATE INDEX failovers_due ON failovers (next_attempt_at) WHERE state IN ('pending', 'waiting');
         CREATE INDEX failovers_device ON failovers (device_id) WHERE state IN ('pending', 'waiting');
 

@@ -103,6 +103,10 @@ import Time
         let lanes = try await bench.ledger.dueLanes(now: bench.start, limit: 10)
         #expect(lanes == [.accessCode("nameless"), .device("lock"), .device("door")])
         #expect(try await bench.ledger.dueLanes(now: bench.start - .milliseconds(1), limit: 10).isEmpty)
+        #expect(try await bench.ledger.dueLanes(now: bench.start, limit: 1) == [.accessCode("nameless")])
+        #expect(
+            try await bench.ledger.dueLanes(
+                now: bench.start, notIn: [.accessCode("nameless"), .device("lock")], limit: 10) == [.device("door")])
         #expect(
             try await bench.ledger.activeFailovers(in: .device("lock"), limit: 10).map(\.accessCodeID) == [
                 "early", "late",
@@ -110,6 +114,18 @@ import Time
         #expect(try await bench.ledger.activeFailovers(in: .accessCode("nameless"), limit: 10).count == 1)
         #expect(try await bench.ledger.nextFailoverAt() == bench.start)
         #expect(try await bench.ledger.failoverCounts() == [.pending: 1, .waiting: 3])
+    }
+
+    @Test func aLockWithAStormOfItsOwnDoesNotHideTheOthers() async throws {
+        let bench = try LedgerBench()
+        for index in 0..<1200 { _ = try await bench.fail("storm\(index)", device: "lock") }
+        try change(bench.path, "UPDATE failovers SET original_starts_at = '2026-01-01T00:00:00.000Z'")
+        _ = try await bench.fail("other", device: "door")
+        try change(
+            bench.path, "UPDATE failovers SET original_starts_at = '2026-12-01T00:00:00.000Z' WHERE device_id = 'door'")
+        #expect(try await bench.ledger.dueLanes(now: bench.start, limit: 8) == [.device("lock")])
+        #expect(
+            try await bench.ledger.dueLanes(now: bench.start, notIn: [.device("lock")], limit: 8) == [.device("door")])
     }
 
     @Test func anIntendedPullMayHavePulledUntilItIsKnownNotTo() async throws {
