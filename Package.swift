@@ -74,7 +74,8 @@ let package = Package(
         .executableTarget(
             name: "sparekey",
             dependencies: [
-                "Checks", "Daemon", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation", "Sandbox", "Seam", "Settings",
+                "Checks", "Daemon", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation", "Sandbox", "Seam",
+                "Settings",
                 "Time", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),
@@ -84,6 +85,7 @@ let package = Package(
         tests("Policy", ["Time"]),
         tests("Crypto", ["COpenSSL"]),
         tests("Signatures", ["Crypto"], exclude: ["Fixtures"]),
+        .target(name: "ChildProcess", path: "Tests/ChildProcess", swiftSettings: settings),
         .target(name: "ScriptedServer", path: "Tests/ScriptedServer", swiftSettings: settings),
         tests("HTTPClient", ["ScriptedServer", "Time"]),
         tests("Seam", ["ScriptedServer", "HTTPClient", "JSON", "Policy", "Time"], exclude: ["Fixtures"]),
@@ -94,14 +96,14 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests("Sandbox", ["Crypto", "HTTPClient", "JSON", "Signatures", "Time"]),
-        tests("HTTPServer", ["COpenSSL", "Crypto", "HTTPClient", "Time"], exclude: ["Fixtures"]),
+        tests("HTTPServer", ["ChildProcess", "COpenSSL", "Crypto", "HTTPClient", "Time"], exclude: ["Fixtures"]),
         tests("Settings", ["Words"], exclude: ["Fixtures"]),
         tests("Words", ["Time"]),
         tests("Checks", ["HTTPClient", "JSON", "Ledger", "Policy", "Sandbox", "Seam", "Settings", "Time"]),
         tests("Ledger", ["JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("Presentation", ["JSON", "Time"]),
         .testTarget(
-            name: "CommandTests", dependencies: ["sparekey", "JSON", "Ledger", "Policy", "Time"],
+            name: "CommandTests", dependencies: ["sparekey", "ChildProcess", "JSON", "Ledger", "Policy", "Time"],
             swiftSettings: settings),
         tests(
             "Delivery",

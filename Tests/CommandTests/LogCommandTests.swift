@@ -1,3 +1,4 @@
+import ChildProcess
 import Foundation
 import JSON
 import Ledger
@@ -134,8 +135,8 @@ import Time
         try await story.ledger.journal([JournalEntry("note", accessCodeID: "guest-new")], at: story.start)
         _ = try await story.fail("guest-latest")
         #expect(try await lines(5)[4]["access_code_id"] == "guest-latest")
-        kill(process, SIGTERM)
-        #expect(await Command.end(of: process) == -SIGTERM)
+        kill(process.processID, SIGTERM)
+        #expect(await process.end() == -SIGTERM)
         #expect(try String(contentsOfFile: output + "-diagnostics", encoding: .utf8) == "")
     }
 
@@ -156,7 +157,7 @@ import Time
         defer { command.remove() }
         let output = command.folder + "/output"
         let process = try command.start(arguments, output: output, diagnostics: output + "-diagnostics")
-        #expect(await Command.end(of: process) == 64)
+        #expect(await process.end() == 64)
         #expect(try String(contentsOfFile: output, encoding: .utf8) == "")
         #expect(try String(contentsOfFile: output + "-diagnostics", encoding: .utf8).contains("Usage: sparekey"))
     }

@@ -1,3 +1,4 @@
+import ChildProcess
 import Foundation
 import Glibc
 import Testing
@@ -7,21 +8,12 @@ import Testing
 
 /// Runs a program of this machine to its end, with text on its input; returns status and everything it wrote.
 func run(_ arguments: [String], input: String = "") async throws -> (status: Int32, output: String) {
-    try await blocking {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["timeout", "30"] + arguments
-        let (stdin, stdout) = (Pipe(), Pipe())
-        process.standardInput = stdin
-        process.standardOutput = stdout
-        process.standardError = stdout
-        try process.run()
-        try? stdin.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-        try? stdin.fileHandleForWriting.close()
-        let output = stdout.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
-    }
+    let files = FileManager.default.temporaryDirectory.appending(path: "sparekey-run-\(UUID().uuidString)").path
+    defer { for end in [".in", ".out"] { try? FileManager.default.removeItem(atPath: files + end) } }
+    try input.write(toFile: files + ".in", atomically: false, encoding: .utf8)
+    let child = try ChildProcess(["timeout", "30"] + arguments, input: files + ".in", output: files + ".out")
+    let status = await child.end()
+    return (status, try String(decoding: Data(contentsOf: URL(filePath: files + ".out")), as: UTF8.self))
 }
 
 /// A folder with a root and certificates made by it.

@@ -27,8 +27,8 @@ import Time
         #expect(delivery.kind == .created)
         #expect(try await due(bench, .manual).isEmpty)
         #expect(try await due(bench, .webhook, after: .milliseconds(-1)).isEmpty)
-        #expect(try await bench.ledger.nextDeliveryAt(channels: [.webhook, .command]) == bench.start)
-        #expect(try await bench.ledger.nextDeliveryAt(channels: [.command]) == nil)
+        #expect(try await bench.ledger.nextDeliveryAt(channel: .webhook) == bench.start)
+        #expect(try await bench.ledger.nextDeliveryAt(channel: .command) == nil)
     }
 
     @Test func attemptsAreRecordedUntilOneSucceeds() async throws {
@@ -60,7 +60,7 @@ import Time
         let delivery = try #require(try await due(bench, .command).first)
         try await bench.ledger.record(.failed(error: "exit status 1"), of: delivery, now: bench.start)
         #expect(try await due(bench, .command, after: .seconds(86_400)).isEmpty)
-        #expect(try await bench.ledger.nextDeliveryAt(channels: [.command]) == nil)
+        #expect(try await bench.ledger.nextDeliveryAt(channel: .command) == nil)
         #expect(try text(bench.path, "SELECT delivery_state FROM substitution_log") == "failed")
     }
 
