@@ -53,7 +53,7 @@ struct LaneRun {
             }
         }
         for candidate in candidates.sorted(by: { order($0.failover, $0.code) < order($1.failover, $1.code) }) {
-            try await draw(candidate)
+            guard try await draw(candidate) else { break }
         }
     }
 
@@ -113,13 +113,16 @@ struct LaneRun {
     }
 
     /// Pulls a backup for a failover that needs one, from a reading made after the last pull on this lock.
-    private mutating func draw(_ candidate: Candidate) async throws(LedgerError) {
+    ///
+    /// - Returns: false when a fresh reading left nothing to pull for. If the pool is empty and is filled the next moment, a later stay
+    ///   must not take the code: those stay due, and the next pass begins with the soonest again.
+    private mutating func draw(_ candidate: Candidate) async throws(LedgerError) -> Bool {
         var candidate = candidate
         let isStale =
             lastPullAt.map { candidate.readAt <= $0 } ?? false
             || now.duration(since: candidate.readAt) > Self.readingLifetime
         if isStale {
-            guard let fresh = try await look(at: candidate.failover) else { return }
+            guard let fresh = try await look(at: candidate.failover) else { return false }
             candidate = fresh
         }
         let failover = candidate.failover
@@ -131,7 +134,7 @@ struct LaneRun {
                         "decision", accessCodeID: failover.accessCodeID, deviceID: candidate.code.deviceID,
                         detail: ["decision": "pull", "error": JSONValue(candidate.code.blockingError?.code)])
                 ], now: now)
-        else { return }
+        else { return true }
         lastPullAt = now
         lastDrawAt = now
         let calls = CallRecorder()
@@ -143,13 +146,14 @@ struct LaneRun {
                 calls: calls)
         } catch let error as SeamError {
             // The intent stays open: at the next start the code is read again, and a backup that was pulled is found.
-            if Task.isCancelled { return }
+            if Task.isCancelled { return false }
             try await settlePull(pullID, of: candidate.failover, reading: candidate.code, after: error, calls: calls)
         } catch let error as LedgerError {
             throw error
         } catch {
             throw LedgerError(.database, reason: "unexpected \(type(of: error))", hint: "Run `sparekey check`.")
         }
+        return true
     }
 
     private mutating func settlePull(

@@ -74,6 +74,35 @@ struct PoolTests {
         }
     }
 
+    @Test func poolFilledBetweenTwoDrawsGoesToTheSoonestStay() async throws {
+        let patient: (inout Settings) -> Void = {
+            $0.failover.retryInitial = .seconds(36_000)
+            $0.failover.retryMax = .seconds(36_000)
+        }
+        try await House.with(settings: patient) { house in
+            let lock = house.lock(pool: 1)
+            house.model.emptyPool(of: lock, refills: false)
+            let late = house.guest(on: lock, from: .seconds(7200))
+            let now = house.guest(on: lock, from: .seconds(-7200))
+            let soon = house.guest(on: lock, from: .seconds(3600))
+            for code in [late, now, soon] { house.model.failCode(code) }
+            for code in [late, now, soon] { try await house.expect(code, .waiting, "pool_empty") }
+            house.model.addFault(
+                SandboxFault(.delay(.seconds(2)), route: APIAnswerTests.get, count: nil, accessCodeID: soon))
+            house.model.disconnectDevice(lock)
+            house.model.refillPool(of: lock)
+            house.model.connectDevice(lock)
+            // The first stay has drawn, the second is read again and finds nothing left: the pool is filled before the third is read.
+            try await eventually("the second is read again") {
+                house.model.counters.backupsPulled == 1 && house.model.counters.faultsServed >= 2
+            }
+            house.model.refillPool(of: lock)
+            try await house.expectSubstituted(now)
+            try await house.expectSubstituted(soon)
+            try await house.expect(late, .waiting, "pool_empty")
+        }
+    }
+
     @Test func newcomerDoesNotOvertakeSoonerStayThatWaits() async throws {
         let patient: (inout Settings) -> Void = {
             $0.failover.retryInitial = .seconds(36_000)
