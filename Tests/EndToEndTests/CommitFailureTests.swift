@@ -16,6 +16,7 @@ struct CommitFailureTests {
         init(_ path: String) throws {
             var configuration = Configuration()
             configuration.allowsUnsafeTransactions = true
+            configuration.busyMode = .timeout(10)
             queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.inDatabase { try $0.execute(sql: "BEGIN IMMEDIATE") }
         }

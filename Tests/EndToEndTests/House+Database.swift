@@ -102,9 +102,13 @@ extension House {
     }
 
     /// The alerts that a code raised, in order, those still open with a mark.
-    func alerts(of codeID: String) throws -> [String] {
-        try rows("SELECT kind, closed_at FROM alerts WHERE access_code_id = ? ORDER BY rowid", [codeID]).compactMap {
-            row in
+    func alerts(of codeID: String) throws -> [String] { try alerts("access_code_id", codeID) }
+
+    /// The alerts about a lock, whoever raised them.
+    func alerts(on deviceID: String) throws -> [String] { try alerts("device_id", deviceID) }
+
+    private func alerts(_ column: String, _ id: String) throws -> [String] {
+        try rows("SELECT kind, closed_at FROM alerts WHERE \(column) = ? ORDER BY rowid", [id]).compactMap { row in
             row["kind"].map { row["closed_at"] == nil ? $0 + " open" : $0 }
         }
     }
