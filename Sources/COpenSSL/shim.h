@@ -9,6 +9,7 @@
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 // Here and not in Swift because an OSSL_PARAM array points into its caller's memory, and OpenSSL wants the digest's
 // name as a mutable `char *`: on the C stack both live exactly as long as the call.

@@ -19,6 +19,7 @@ package struct CheckRun: Sendable {
             ClockCheck(
                 baseURL: settings.seam.baseURL, transport: transport, clock: clock,
                 tolerance: settings.webhook.tolerance, timeout: settings.seam.timeout),
+            CertificateCheck(settings: settings, clock: clock),
             DatabaseCheck(path: settings.database.path, volume: volume),
         ]
         do {

@@ -9,7 +9,7 @@ struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Finds what would go wrong before a guest does.",
         discussion: """
-            Looks at the configuration, the secrets, the clock, the database and its disk, Seam's API key, the registered \
+            Looks at the configuration, the secrets, the clock, the certificate, the database and its disk, Seam's API key, the registered \
             webhook, each lock's pool and the ways of delivery. It changes nothing and works while the daemon runs. \
             Exits with 0 only when nothing is wrong, with 2 for any error or warning, with 78 where the configuration \
             cannot be loaded.

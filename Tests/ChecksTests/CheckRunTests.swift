@@ -75,7 +75,7 @@ import Time
             #expect(report.isOK)
             #expect(
                 report.findings.map(\.id) == [
-                    "configuration.ok", "secrets.ok", "clock.unknown", "database.new", "disk.ok", "seam.ok",
+                    "configuration.ok", "secrets.ok", "clock.unknown", "tls.none", "database.new", "disk.ok", "seam.ok",
                     "webhook.ok",
                     "pool.ok", "delivery.manual.ok",
                 ])

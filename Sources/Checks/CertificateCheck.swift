@@ -1,0 +1,118 @@
+internal import Crypto
+internal import Dispatch
+package import Settings
+package import Time
+
+/// The certificate of the public listener, as Seam's sender will judge it.
+package struct CertificateCheck: Check {
+    /// Most authorities' certificates are renewed thirty days before their end.
+    private static let warnedBefore: Duration = .seconds(14 * 86_400)
+
+    private let settings: Settings
+    private let clock: any WallClock
+    private let caFile: String?
+
+    /// - Parameter caFile: PEM roots in the place of the system's.
+    package init(settings: Settings, clock: any WallClock, caFile: String? = nil) {
+        self.settings = settings
+        self.clock = clock
+        self.caFile = caFile
+    }
+
+    package func findings() async -> [CheckFinding] {
+        guard let files = settings.listen.tls.files else {
+            return [
+                CheckFinding(
+                    "tls.none", .ok, "Webhooks are taken over plain HTTP",
+                    detail: "A proxy before it has the certificate; Seam sends to https:// only.")
+            ]
+        }
+        return await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                continuation.resume(returning: look(files.certificate, files.privateKey))
+            }
+        }
+    }
+
+    private func look(_ certificateFile: String, _ privateKeyFile: String) -> [CheckFinding] {
+        var findings: [CheckFinding] = []
+        if let key = FileFacts(privateKeyFile), key.mode & 0o007 != 0 {
+            findings.append(
+                CheckFinding(
+                    "tls.key_mode", .warning, "Others on this machine may read the private key", detail: privateKeyFile,
+                    fix: "chmod o= \(privateKeyFile)"))
+        }
+        do {
+            let chain = try CertificateChain(certificateFile: certificateFile, privateKeyFile: privateKeyFile)
+            findings += judge(chain, certificateFile)
+        } catch {
+            findings.append(unusable(error, certificateFile, privateKeyFile))
+        }
+        return findings.isEmpty
+            ? [CheckFinding("tls.ok", .ok, "The certificate is one that clients accept", detail: certificateFile)]
+            : findings
+    }
+
+    private func judge(_ chain: CertificateChain, _ file: String) -> [CheckFinding] {
+        var findings: [CheckFinding] = []
+        let end = Timestamp(secondsSinceEpoch: chain.expiresAt)
+        let left = end.duration(since: clock.now())
+        if left < Self.warnedBefore {
+            let isOver = left <= .zero
+            findings.append(
+                CheckFinding(
+                    isOver ? "tls.expired" : "tls.expires", isOver ? .error : .warning,
+                    isOver ? "The certificate has expired" : "The certificate expires soon", detail: "\(file): \(end)",
+                    fix: "Renew it; a new file is taken by itself or at a reload."))
+            if isOver { return findings }
+        }
+        if let host = host(of: settings.webhook.publicURL), !chain.covers(host: host) {
+            findings.append(
+                CheckFinding(
+                    "tls.host", .error, "The certificate is not for \(host)",
+                    detail: "\(file) and webhook.public_url do not agree: Seam's sender refuses to connect.",
+                    fix: "Get a certificate for \(host), or set webhook.public_url to the name that it is for."))
+        }
+        do {
+            try chain.verify(caFile: caFile)
+        } catch {
+            findings.append(
+                CheckFinding(
+                    "tls.chain", .error, "The certificate's chain does not lead to a known authority",
+                    detail: reason(error),
+                    fix: "Put the full chain into \(file), the server's own certificate first (often fullchain.pem)."))
+        }
+        return findings
+    }
+
+    private func unusable(_ error: OpenSSLError, _ certificateFile: String, _ privateKeyFile: String) -> CheckFinding {
+        switch error.operation {
+        case "SSL_CTX_check_private_key":
+            CheckFinding(
+                "tls.key", .error, "The private key is not the certificate's",
+                detail: "\(certificateFile), \(privateKeyFile)", fix: "Name the key that the certificate was made with."
+            )
+        case "SSL_CTX_use_PrivateKey_file":
+            CheckFinding(
+                "tls.key", .error, "The private key cannot be used", detail: "\(privateKeyFile): \(reason(error))",
+                fix: "Give a PEM file without a passphrase that this user may read.")
+        default:
+            CheckFinding(
+                "tls.certificate", .error, "The certificate cannot be used",
+                detail: "\(certificateFile): \(reason(error))", fix: "Give a PEM file that this user may read.")
+        }
+    }
+
+    /// OpenSSL's own words, the innermost first.
+    private func reason(_ error: OpenSSLError) -> String {
+        error.entries.first?.text ?? "OpenSSL gave no reason"
+    }
+
+    /// The name in `https://name:port/path`; nil for an address, which certificates seldom have.
+    private func host(of url: String?) -> String? {
+        guard let url, url.hasPrefix("https://") else { return nil }
+        let host = url.dropFirst("https://".count).prefix { $0 != "/" && $0 != ":" && $0 != "?" }
+        let isName = host.utf8.contains { (0x61...0x7A).contains($0 | 0x20) } && !host.hasPrefix("[")
+        return isName ? String(host) : nil
+    }
+}
