@@ -74,8 +74,8 @@ let package = Package(
         .executableTarget(
             name: "sparekey",
             dependencies: [
-                "Checks", "Daemon", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation", "Sandbox", "Seam",
-                "Settings",
+                "Checks", "Daemon", "Delivery", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation", "Sandbox",
+                "Seam", "Settings",
                 "Time", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),

@@ -45,6 +45,7 @@ struct Workers: Sendable {
     private let governor: SeamGovernor
     private let deliveries: [(worker: DeliveryWorker, wakeup: Wakeup)]
     private let plan: DeliveryPlan
+    private let retention: Settings.Retention
 
     /// - Throws: what is wrong with a value that only its user can judge: the API key, a URL, a secret.
     init(settings: Settings, surroundings: Surroundings) throws {
@@ -91,6 +92,7 @@ struct Workers: Sendable {
             ledger: surroundings.ledger, seam: seam, clock: clock, random: surroundings.random, settings: failover,
             log: surroundings.log)
         plan = settings.delivery.plan
+        retention = settings.retention
         deliveries = try Self.ways(of: settings, clock: clock).map { channel, way in
             let worker = DeliveryWorker(
                 channel: channel, way: way, ledger: surroundings.ledger, clock: clock, random: surroundings.random,
@@ -111,6 +113,7 @@ struct Workers: Sendable {
             group.addTask { await runFollowing() }
             group.addTask { await runEndings() }
             group.addTask { await runFallbacks() }
+            group.addTask { await runPurges() }
             for (worker, wakeup) in deliveries { group.addTask { await run(worker, wakeup: wakeup) } }
         }
     }
@@ -288,6 +291,31 @@ struct Workers: Sendable {
             while try await surroundings.ledger.passOnOverdueDeliveries(plan: plan, now: surroundings.clock.now()) {}
             for (_, wakeup) in deliveries { wakeup.signal() }
             return try await surroundings.ledger.nextOverdueAt(plan: plan)
+        }
+    }
+
+    /// Applies retention at the start and once a day, and again soon where an old reader kept the WAL from being emptied.
+    private func runPurges() async {
+        while !Task.isCancelled {
+            var pause = Duration.seconds(86_400)
+            do {
+                let report = try await surroundings.ledger.purge(
+                    pins: retention.pins, events: retention.events, now: surroundings.clock.now())
+                if !report.isWALEmpty { pause = .seconds(60) }
+                if report.pins + report.maskedEvents + report.removedBodies > 0 {
+                    surroundings.log.notice(
+                        "Retention was applied",
+                        metadata: [
+                            "pins": "\(report.pins)", "masked_events": "\(report.maskedEvents)",
+                            "removed_bodies": "\(report.removedBodies)",
+                        ])
+                }
+            } catch {
+                if Task.isCancelled { return }
+                surroundings.log.error("Retention could not be applied", metadata: ["error": "\(error)"])
+                pause = .seconds(60)
+            }
+            try? await surroundings.clock.sleep(for: pause)
         }
     }
 

@@ -67,9 +67,7 @@ package final class DeliveryWorker: Sendable {
             // A daemon that stops says nothing about the receiver. The delivery is due at the next start, under the same ID.
             return
         }
-        // What has been sent is recorded although the daemon stops: in a task that is not cancelled.
-        let (ledger, plan, now) = (ledger, plan, clock.now())
-        try await Task { try await ledger.record(result, of: delivery, plan: plan, now: now) }.value
+        try await ledger.record(result, of: delivery, plan: plan, now: clock.now())
         report(result, of: delivery)
     }
 

@@ -179,12 +179,12 @@ extension Database {
         }
     }
 
-    /// Whether there is a new code to tell, but nobody has begun to.
+    /// Whether there is a new code to tell, and it is held back still, so that nobody can have begun to.
     private func isStillUntold(_ substitutionID: String, now: Timestamp) throws -> Bool {
         try Bool.fetchOne(
             self,
             sql: """
-                SELECT count(*) > 0 AND sum(attempts > 0 OR (state = 'pending' AND next_attempt_at <= ?)) = 0
+                SELECT count(*) > 0 AND sum(attempts > 0 OR due_at <= ?) = 0
                 FROM deliveries WHERE substitution_id = ? AND kind = 'created'
                 """, arguments: [now.sql, substitutionID]) ?? false
     }

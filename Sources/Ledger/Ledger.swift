@@ -16,7 +16,8 @@ internal import Musl
 package final class Ledger: Sendable {
     package let path: String
     package let random: RandomSource
-    private let lock: LedgerLock
+    /// Nil where the database is shared with a daemon.
+    private let lock: LedgerLock?
     private let connection: Mutex<Connection>
     /// Held by whoever closes or opens connections, so that two that saw the same failure do not open two pools: two writers in
     /// one process would wait for each other's locks. Waiting for it blocks.
@@ -41,6 +42,22 @@ package final class Ledger: Sendable {
         connection = Mutex(.open(try Self.open(path: path)))
     }
 
+    /// Opens the database of a daemon that may be running, for a few short writes of another process. SQLite's own locks keep the
+    /// two apart; a write waits 5 s at most for the other's.
+    ///
+    /// - Throws: `LedgerError`; also where there is no database, or one of another version.
+    package init(sharing path: String, random: RandomSource = RandomSource()) throws(LedgerError) {
+        self.path = path
+        self.random = random
+        lock = nil
+        guard access(path, F_OK) == 0 else {
+            throw LedgerError(
+                .missing, reason: "\(path): there is no database yet",
+                hint: "`sparekey serve` creates it; is database.path the one that the daemon uses?")
+        }
+        connection = Mutex(.open(try Self.open(path: path, isShared: true)))
+    }
+
     /// Moves the WAL into the database and closes it. What is called afterwards throws.
     package func close() {
         opening.withLock { _ in
@@ -49,10 +66,13 @@ package final class Ledger: Sendable {
                 return connection
             }
             if case .open(let pool) = former {
-                _ = try? pool.writeWithoutTransaction { database in try database.checkpoint(.truncate) }
+                // Whoever shares the database leaves its WAL to the daemon.
+                if lock != nil {
+                    _ = try? pool.writeWithoutTransaction { database in try database.checkpoint(.truncate) }
+                }
                 try? pool.close()
             }
-            lock.release()
+            lock?.release()
         }
     }
 
@@ -61,7 +81,7 @@ package final class Ledger: Sendable {
         if let pool = try openPool() { return pool }
         return try opening.withLock { _ throws(LedgerError) in
             if let pool = try openPool() { return pool }
-            let pool = try Self.open(path: path)
+            let pool = try Self.open(path: path, isShared: lock == nil)
             connection.withLock { $0 = .open(pool) }
             return pool
         }
@@ -80,7 +100,7 @@ package final class Ledger: Sendable {
             guard isCurrent else { return }
             try? failed.close()
             // If it cannot be opened now, the next call tries.
-            guard let pool = try? Self.open(path: path) else { return }
+            guard let pool = try? Self.open(path: path, isShared: lock == nil) else { return }
             connection.withLock { $0 = .open(pool) }
         }
     }
@@ -90,9 +110,22 @@ package final class Ledger: Sendable {
     func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(LedgerError)
         -> Value
     {
+        try await writing { pool in try await pool.write(body) }
+    }
+
+    /// For what SQLite does outside transactions only.
+    func writeWithoutTransaction<Value: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws(LedgerError) -> Value {
+        try await writing { pool in try await pool.writeWithoutTransaction(body) }
+    }
+
+    private func writing<Value: Sendable>(
+        _ body: @escaping @Sendable (DatabasePool) async throws -> Value
+    ) async throws(LedgerError) -> Value {
         let pool = try await poolWithoutBlocking()
         do {
-            return try await Task { try await pool.write(body) }.value
+            return try await Task { try await body(pool) }.value
         } catch {
             let failure = LedgerError(error, path: path)
             if failure.code == .storage || failure.code == .corrupt {
@@ -138,7 +171,7 @@ package final class Ledger: Sendable {
         return try opened.get()
     }
 
-    private static func open(path: String) throws(LedgerError) -> DatabasePool {
+    private static func open(path: String, isShared: Bool = false) throws(LedgerError) -> DatabasePool {
         do {
             var configuration = Configuration()
             configuration.foreignKeysEnabled = true
@@ -148,7 +181,7 @@ package final class Ledger: Sendable {
             configuration.prepareDatabase { database in
                 try database.execute(sql: "PRAGMA secure_delete = ON")
             }
-            createPrivately(path)
+            if !isShared { createPrivately(path) }
             let pool = try DatabasePool(path: path, configuration: configuration)
             try pool.writeWithoutTransaction { database in
                 // Entering WAL set `synchronous` to NORMAL, under which a power cut loses acknowledged commits.
@@ -156,7 +189,7 @@ package final class Ledger: Sendable {
                 try database.execute(sql: "PRAGMA synchronous = FULL")
                 try database.execute(sql: "PRAGMA wal_autocheckpoint = 1000")
             }
-            try Schema.migrate(pool, path: path)
+            if isShared { try Schema.assertCurrent(pool, path: path) } else { try Schema.migrate(pool, path: path) }
             try pool.writeWithoutTransaction { database in try assertDurable(database, path: path) }
             return pool
         } catch {

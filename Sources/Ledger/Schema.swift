@@ -2,6 +2,15 @@ internal import GRDB
 
 /// The tables and views that users query, in numbered migrations. A migration that has been released is never changed.
 enum Schema {
+    /// For who shares the database with a daemon: only that one migrates.
+    static func assertCurrent(_ pool: DatabasePool, path: String) throws {
+        guard try pool.read({ try migrator.hasCompletedMigrations($0) && !migrator.hasBeenSuperseded($0) }) else {
+            throw LedgerError(
+                .newerSchema, reason: "\(path): belongs to another version of Sparekey",
+                hint: "Start the daemon of this version first, or use the daemon's own `sparekey`.")
+        }
+    }
+
     static func migrate(_ pool: DatabasePool, path: String) throws {
         if try pool.read({ try migrator.hasBeenSuperseded($0) }) {
             throw LedgerError(
@@ -35,8 +44,11 @@ enum Schema {
             body ANY,
             disposition TEXT NOT NULL DEFAULT 'pending'
                 CHECK (disposition IN ('pending', 'handled', 'ignored', 'duplicate', 'quarantined')),
-            disposition_reason TEXT
+            disposition_reason TEXT,
+            is_masked INTEGER NOT NULL DEFAULT 0
         ) STRICT;
+        CREATE INDEX webhook_events_unmasked ON webhook_events (inbox_id) WHERE is_masked = 0;
+        CREATE INDEX webhook_events_kept ON webhook_events (received_at) WHERE body IS NOT NULL;
         CREATE INDEX webhook_events_pending ON webhook_events (inbox_id) WHERE disposition = 'pending';
         CREATE INDEX webhook_events_access_code ON webhook_events (access_code_id);
 

@@ -9,6 +9,6 @@ struct SparekeyCommand: AsyncParsableCommand {
         version: Release.version,
         subcommands: [
             ServeCommand.self, SandboxCommand.self, LogCommand.self, ExplainCommand.self, DevicesCommand.self,
-            CodesCommand.self, CheckCommand.self,
+            DeliveriesCommand.self, CodesCommand.self, CheckCommand.self, PurgeCommand.self,
         ])
 }

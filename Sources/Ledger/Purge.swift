@@ -1,0 +1,181 @@
+internal import FoundationEssentials
+internal import GRDB
+internal import JSON
+package import Time
+
+/// What retention removed, and whether its bytes are gone from the files, too.
+package struct PurgeReport: Sendable, Equatable {
+    /// Substitutions whose PIN was removed.
+    package var pins = 0
+    /// Event bodies in which PINs were masked.
+    package var maskedEvents = 0
+    /// Event bodies that were removed.
+    package var removedBodies = 0
+    /// Whether the WAL was moved into the database and emptied. False while somebody reads an old snapshot: then it has to be
+    /// tried again.
+    package var isWALEmpty = false
+
+    package init() {}
+}
+
+extension Ledger {
+    /// Removes what is older than its retention: PINs once their stay is over for `pins`, event bodies `events` after they came. The
+    /// rows and their history stay.
+    ///
+    /// With `secure_delete` what is removed is overwritten; emptying the WAL removes the copies there.
+    /// https://www.sqlite.org/pragma.html#pragma_secure_delete
+    package func purge(
+        pins: Duration, events: Duration, now: Timestamp
+    ) async throws(LedgerError) -> PurgeReport {
+        var report = PurgeReport()
+        report.pins = try await removePINs(endedBefore: now - pins, now: now)
+        report.removedBodies = try await inBatches { database, after in
+            try Self.removeBodies(receivedBefore: now - events, after: after, in: database)
+        }
+        report.maskedEvents = try await inBatches { database, after in
+            try Self.maskBodies(endedBefore: now - pins, after: after, in: database)
+        }
+        report.isWALEmpty = try await emptyWAL()
+        return report
+    }
+
+    private func removePINs(endedBefore limit: Timestamp, now: Timestamp) async throws(LedgerError) -> Int {
+        try await write { database in
+            let rows = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT s.substitution_id, s.original_access_code_id, s.device_id
+                    FROM substitutions s JOIN failovers f USING (failover_id)
+                    WHERE s.backup_code IS NOT NULL AND (f.original_ends_at IS NOT NULL OR s.backup_ends_at IS NOT NULL)
+                        AND coalesce(f.original_ends_at, '') < ?1 AND coalesce(s.backup_ends_at, '') < ?1
+                    """, arguments: [limit.sql])
+            for row in rows {
+                try database.execute(
+                    sql: "UPDATE substitutions SET backup_code = NULL WHERE substitution_id = ?",
+                    arguments: [row["substitution_id"] as String])
+                try database.journal(
+                    [
+                        JournalEntry(
+                            "pin.purged", accessCodeID: row["original_access_code_id"], deviceID: row["device_id"],
+                            detail: ["substitution_id": .string(row["substitution_id"])])
+                    ], at: now)
+            }
+            return rows.count
+        }
+    }
+
+    /// A transaction for each few hundred rows, so that the inbox is not kept waiting.
+    private func inBatches(
+        _ batch: @escaping @Sendable (Database, Int64) throws -> (count: Int, last: Int64?)
+    ) async throws(LedgerError) -> Int {
+        var total = 0
+        var after: Int64 = -1
+        while true {
+            let (count, last) = try await write { [after] database in try batch(database, after) }
+            total += count
+            guard let last else { return total }
+            after = last
+        }
+    }
+
+    private static func removeBodies(
+        receivedBefore limit: Timestamp, after: Int64, in database: Database
+    ) throws -> (count: Int, last: Int64?) {
+        let rows = try Int64.fetchAll(
+            database,
+            sql: """
+                SELECT inbox_id FROM webhook_events WHERE body IS NOT NULL AND disposition <> 'pending' AND received_at < ?
+                    AND inbox_id > ? ORDER BY inbox_id LIMIT 500
+                """, arguments: [limit.sql, after])
+        for inboxID in rows {
+            try database.execute(
+                sql: "UPDATE webhook_events SET body = NULL, is_masked = 1 WHERE inbox_id = ?", arguments: [inboxID])
+        }
+        return (rows.count, rows.last)
+    }
+
+    /// The stay of an event is that of its access code, be it an original or a backup; for a code without a stay here, the time counts
+    /// from the event's receipt.
+    private static func maskBodies(
+        endedBefore limit: Timestamp, after: Int64, in database: Database
+    ) throws -> (count: Int, last: Int64?) {
+        let rows = try Row.fetchAll(
+            database,
+            sql: """
+                SELECT inbox_id, body FROM webhook_events e
+                WHERE is_masked = 0 AND disposition <> 'pending' AND inbox_id > ?2 AND coalesce(
+                    (SELECT nullif(max(max(coalesce(f.original_ends_at, ''), coalesce(s.backup_ends_at, ''))), '')
+                        FROM failovers f LEFT JOIN substitutions s USING (failover_id)
+                        WHERE f.access_code_id = e.access_code_id),
+                    (SELECT nullif(max(max(coalesce(f.original_ends_at, ''), coalesce(s.backup_ends_at, ''))), '')
+                        FROM substitutions s JOIN failovers f USING (failover_id)
+                        WHERE s.backup_access_code_id = e.access_code_id),
+                    received_at) < ?1
+                ORDER BY inbox_id LIMIT 200
+                """, arguments: [limit.sql, after])
+        var count = 0
+        for row in rows {
+            let body = row["body"] as Data?
+            let masked = body.flatMap { EventMask.masked($0) }
+            if body != nil, masked.map({ Data($0.utf8) }) != body { count += 1 }
+            try database.execute(
+                sql: "UPDATE webhook_events SET body = ?, is_masked = 1 WHERE inbox_id = ?",
+                arguments: [masked, row["inbox_id"] as Int64])
+        }
+        return (count, rows.last?["inbox_id"])
+    }
+
+    private func emptyWAL() async throws(LedgerError) -> Bool {
+        do {
+            try await writeWithoutTransaction { database in _ = try database.checkpoint(.truncate) }
+            return true
+        } catch  where error.code == .locked {
+            return false
+        }
+    }
+}
+
+/// Takes the PINs out of an event's body (the shared facts on Seam's events, section 7).
+enum EventMask {
+    /// The body without PINs; nil where it cannot be read, and so cannot be kept.
+    static func masked(_ body: some Collection<UInt8>) -> String? {
+        guard let json = try? JSONValue(parsing: body), json.members != nil else { return nil }
+        let masked = masked(json, key: "")
+        return masked == json ? String(decoding: body, as: UTF8.self) : masked.description
+    }
+
+    private static func masked(_ value: JSONValue, key: String) -> JSONValue {
+        switch value {
+        case .object(let members):
+            return .object(members.map { JSONValue.Member($0.key, masked($0.value, key: $0.key)) })
+        case .array(let items):
+            return .array(items.map { masked($0, key: key) })
+        case .string(let text):
+            if carriesPIN(key) { return .string("***") }
+            return key == "message" ? .string(withoutNumbers(text)) : value
+        case .integer, .number:
+            return carriesPIN(key) ? .string("***") : value
+        case .null, .bool: return value
+        }
+    }
+
+    /// `code` itself, and the sides of a change, of which one may be a code's.
+    private static func carriesPIN(_ key: String) -> Bool {
+        ["code", "pin", "from", "to"].contains(key)
+    }
+
+    /// A provider's message may quote the code.
+    private static func withoutNumbers(_ text: String) -> String {
+        var result = ""
+        var digits = ""
+        for character in text {
+            if character.isASCII, character.isNumber {
+                digits.append(character)
+                continue
+            }
+            result += (digits.count >= 4 ? "***" : digits) + String(character)
+            digits = ""
+        }
+        return result + (digits.count >= 4 ? "***" : digits)
+    }
+}

@@ -1,0 +1,35 @@
+internal import ArgumentParser
+internal import Ledger
+internal import Presentation
+internal import Settings
+internal import Time
+
+struct PurgeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "purge", abstract: "Apply retention now: remove old PINs and event bodies.",
+        discussion: """
+            The daemon does so once a day. PINs go retention.pins after the end of their stay, event bodies retention.events \
+            after they came; rows and history stay. What is removed is overwritten in the database, and its WAL is emptied.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() async throws {
+        try await exiting {
+            let settings = try options.settings()
+            let report = try await withSharedLedger(settings) { ledger in
+                try await ledger.purge(
+                    pins: settings.retention.pins, events: settings.retention.events, now: SystemWallClock().now())
+            }
+            try Terminal.write(
+                "PINs removed: \(report.pins)\nevents masked: \(report.maskedEvents)\nevent bodies removed: \(report.removedBodies)\n"
+            )
+            guard report.isWALEmpty else {
+                Terminal.diagnose(
+                    "The WAL could not be emptied, for another program reads the database: what was removed may still be in it. Try again."
+                )
+                throw ExitCode.failure
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+import JSON
+import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct DeliveriesCommandTests {
+    /// While the daemon, here the story's ledger, has the database.
+    @Test func aScriptClaimsSendsAndAcknowledges() async throws {
+        let story = try await Story()
+        defer { story.end() }
+        let listed = try await story.command.run("deliveries", "list", "--format", "json")
+        #expect(listed.status == 0 && !listed.output.contains("739146"))
+        let claim = try await story.command.run("deliveries", "claim", "--json")
+        #expect(claim.status == 0)
+        let message = try JSONValue(parsing: Array(claim.output.utf8))
+        #expect(message["type"]?.string == "substitution.created")
+        #expect(message["data"]?["backup_code"]?.string == "739146")
+        #expect(message["data"]?["message"]?.string?.contains("739146") == true)
+        // Somebody has it: there is no other.
+        let none = try await story.command.run("deliveries", "claim", "--json")
+        #expect(none.status == 1 && none.output.isEmpty)
+        let id = try #require(message["id"]?.string)
+        #expect(try await story.command.run("deliveries", "ack", id).status == 0)
+        #expect(try await story.command.run("deliveries", "ack", id).status == 0)
+        #expect(try await story.command.run("deliveries", "ack", "dlv_unknown").status == 1)
+        #expect(try await story.command.run("deliveries", "retry", id).status == 1)
+        let delivered = try await story.command.run("deliveries", "list", "--state", "delivered", "--format", "json")
+        #expect(try JSONValue(parsing: Array(delivered.output.utf8)).array?.first?["delivery_id"]?.string == id)
+    }
+
+    @Test func aPersonReadsWhatToSay() async throws {
+        let story = try await Story()
+        defer { story.end() }
+        let claim = try await story.command.run("deliveries", "claim")
+        #expect(claim.status == 0)
+        #expect(claim.output.contains("PIN: 739146\n") && claim.output.contains("guest code: =Ada\\u{1B}[31m\n"))
+        #expect(claim.diagnostics.contains("sparekey deliveries ack dlv_"))
+    }
+
+    @Test func aBadTemplateIsAConfigurationError() async throws {
+        var command = try Command()
+        defer { command.remove() }
+        command.environment["SPAREKEY_DELIVERY_MESSAGE"] = "Use {code}"
+        let claim = try await command.run("deliveries", "claim")
+        #expect(claim.status == 78 && claim.diagnostics.contains("`{code}` is no value"))
+    }
+
+    @Test func retentionIsAppliedNow() async throws {
+        let story = try await Story()
+        defer { story.end() }
+        let purge = try await story.command.run("purge")
+        #expect(purge.status == 0, "\(purge.diagnostics)")
+        #expect(purge.output == "PINs removed: 0\nevents masked: 0\nevent bodies removed: 0\n")
+    }
+}

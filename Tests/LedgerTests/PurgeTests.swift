@@ -1,0 +1,167 @@
+import Foundation
+import GRDB
+import JSON
+import Policy
+import Testing
+import Time
+
+@testable import Ledger
+
+struct PurgeTests {
+    /// One that stands nowhere else.
+    private static let pin = "80314159"
+    private let end = Timestamp("2026-11-21T17:20:02.400Z")!
+
+    /// A guest whose code, and whose backup's, came in by events.
+    private func story() async throws -> LedgerBench {
+        let bench = try LedgerBench()
+        let failover = try await bench.fail()
+        _ = try await bench.ledger.recordSubstitution(
+            bench.substitution(of: failover, by: bench.backup(pin: Self.pin)), now: bench.start)
+        try await receive(
+            bench, "set-original", code: "guest", body: #"{"event_id":"set-original","code":"\#(Self.pin)"}"#)
+        try await receive(
+            bench, "changed", code: "backup",
+            body:
+                #"{"event_id":"changed","changed_properties":[{"property":"code","from":"\#(Self.pin)","to":"1234"}]}"#)
+        try await receive(bench, "stranger", code: "stranger", body: #"{"event_id":"stranger","code":"\#(Self.pin)"}"#)
+        return bench
+    }
+
+    private func receive(_ bench: LedgerBench, _ event: String, code: String, body: String) async throws {
+        let message = InboxMessage(
+            svixID: "msg_" + event, source: .webhook, receivedAt: bench.start, body: Array(body.utf8))
+        #expect(bench.ledger.append([message]) == [.stored])
+        let pending = try #require(try await bench.ledger.pendingEvents(limit: 10).last)
+        _ = try await bench.ledger.settle(
+            [(pending.inboxID, .readable(bench.facts(event, "access_code.changed", code: code), []))], now: bench.start)
+    }
+
+    private func occurrences(_ bench: LedgerBench) throws -> Int {
+        try ["", "-wal"].reduce(0) { count, suffix in
+            let data = try Data(contentsOf: URL(fileURLWithPath: bench.path + suffix))
+            var rest = data[...]
+            var found = 0
+            while let range = rest.range(of: Data(Self.pin.utf8)) {
+                found += 1
+                rest = rest[range.upperBound...]
+            }
+            return count + found
+        }
+    }
+
+    private func purge(_ bench: LedgerBench, at now: Timestamp) async throws -> PurgeReport {
+        try await bench.ledger.purge(pins: .seconds(30 * 86_400), events: .seconds(90 * 86_400), now: now)
+    }
+
+    @Test func afterItsRetentionNoByteOfAPINIsLeft() async throws {
+        let bench = try await story()
+        let limit = end + .seconds(30 * 86_400)
+        #expect(try occurrences(bench) > 0)
+        let early = try await purge(bench, at: bench.start + .seconds(86_400))
+        #expect(
+            early
+                == {
+                    var report = PurgeReport(); report.isWALEmpty = true; return report
+                }())
+        let report = try await purge(bench, at: limit + .milliseconds(1))
+        #expect(report.pins == 1 && report.maskedEvents == 3 && report.removedBodies == 0 && report.isWALEmpty)
+        #expect(try occurrences(bench) == 0)
+        // The row and its history stay.
+        let row = try query(bench.path, "SELECT * FROM substitution_log")[0]
+        #expect(row["backup_access_code_id"] == "backup" && row["backup_code"] == nil)
+        #expect(try bench.journalKinds().contains("pin.purged"))
+        #expect(
+            try text(bench.path, "SELECT CAST(body AS TEXT) FROM webhook_events WHERE event_id = 'set-original'")
+                == #"{"code":"***","event_id":"set-original"}"#)
+        let again = try await purge(bench, at: limit + .milliseconds(1))
+        #expect(again.pins + again.maskedEvents + again.removedBodies == 0)
+    }
+
+    @Test func aStayThatGoesOnKeepsItsPIN() async throws {
+        let bench = try await story()
+        try change(bench.path, "UPDATE failovers SET original_ends_at = '2027-03-01T00:00:00.000Z'")
+        let report = try await purge(bench, at: end + .seconds(31 * 86_400))
+        // What is known of no stay counts from its receipt.
+        #expect(report.pins == 0 && report.maskedEvents == 1)
+        #expect(try text(bench.path, "SELECT backup_code FROM substitutions") == Self.pin)
+    }
+
+    @Test func bodiesGoAndRowsStay() async throws {
+        let bench = try await story()
+        #expect(bench.ledger.append([message("msg_pending", #"{"code":"4711"}"#)]) == [.stored])
+        let report = try await purge(bench, at: bench.start + .seconds(90 * 86_400 + 1))
+        #expect(report.removedBodies == 4)
+        let rows = try query(bench.path, "SELECT event_id, body FROM webhook_events ORDER BY inbox_id")
+        #expect(rows.count == 5)
+        #expect(rows.filter { $0["body"] != nil }.count == 1, "what nobody has looked at yet stays")
+    }
+
+    @Test func aReaderOfAnOldSnapshotIsReported() async throws {
+        let bench = try await story()
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        let reader = try DatabaseQueue(path: bench.path, configuration: configuration)
+        try reader.inDatabase { database in
+            try database.execute(sql: "BEGIN; SELECT count(*) FROM webhook_events")
+        }
+        let report = try await purge(bench, at: end + .seconds(31 * 86_400))
+        #expect(report.pins == 1 && !report.isWALEmpty)
+        try reader.inDatabase { database in try database.execute(sql: "COMMIT") }
+        #expect(try await purge(bench, at: end + .seconds(31 * 86_400)).isWALEmpty)
+        #expect(try occurrences(bench) == 0)
+    }
+
+    /// Thousands of bodies of many sizes: pages are split and merged, and overflow pages freed.
+    @Test func noPageKeepsACopy() async throws {
+        let bench = try await story()
+        try change(
+            bench.path,
+            """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+            INSERT INTO webhook_events (svix_id, event_id, source, received_at, disposition, body)
+            SELECT 'm' || i, 'e' || i, 'webhook', '2026-11-01T00:00:00.000Z', 'handled',
+                '{"a":"' || hex(randomblob(abs(random()) % 3000)) || '","code":"\(Self.pin)","b":"'
+                || hex(randomblob(abs(random()) % 500)) || '"}' FROM n
+            """)
+        #expect(try occurrences(bench) > 3000)
+        let report = try await purge(bench, at: end + .seconds(31 * 86_400))
+        #expect(report.maskedEvents == 3003)
+        #expect(try occurrences(bench) == 0)
+    }
+
+    @Test(arguments: [
+        (#"{"code":8030,"x":{"to":{"code":"8030"}},"ok":1}"#, #"{"code":"***","ok":1,"x":{"to":{"code":"***"}}}"#),
+        (
+            #"{"requested_mutations":[{"from":{"code":"1"},"to":{"code":null}}]}"#,
+            #"{"requested_mutations":[{"from":{"code":"***"},"to":{"code":null}}]}"#
+        ),
+        (
+            #"{"access_code_errors":[{"error_code":"x","message":"code 8030 is used 12 times"}]}"#,
+            #"{"access_code_errors":[{"error_code":"x","message":"code *** is used 12 times"}]}"#
+        ),
+        (#"{ "event_id": "a" }"#, #"{ "event_id": "a" }"#),
+    ])
+    func masking(_ body: String, _ masked: String) {
+        #expect(EventMask.masked(Array(body.utf8)) == masked)
+    }
+
+    @Test func whatCannotBeReadIsNotKept() {
+        #expect(EventMask.masked(Array("code 8030".utf8)) == nil)
+        #expect(EventMask.masked([0xFF, 0x38]) == nil)
+        #expect(EventMask.masked(Array("\"8030\"".utf8)) == nil)
+    }
+
+    @Test func anotherProcessMayWriteBesideTheDaemon() async throws {
+        let bench = try await story()
+        let shared = try Ledger(sharing: bench.path)
+        let claimed = try #require(
+            try await shared.claimManualDelivery(now: bench.start, lease: .seconds(300)))
+        #expect(try await shared.acknowledgeDelivery(claimed.id, now: bench.start))
+        shared.close()
+        #expect(try text(bench.path, "SELECT state FROM deliveries") == "delivered")
+        // The daemon goes on.
+        #expect(bench.ledger.append([message("msg_next")]) == [.stored])
+        #expect(throws: LedgerError.self) { try Ledger(sharing: bench.folder.path + "/none.db") }
+    }
+}
