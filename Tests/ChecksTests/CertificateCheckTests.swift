@@ -54,7 +54,7 @@ import Time
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func certificates() async throws {
+    @Test(.timeLimit(.minutes(5))) func certificates() async throws {
         let files = try Files()
         defer { try? FileManager.default.removeItem(atPath: files.folder) }
         #expect(await files.wrong() == [])

@@ -68,7 +68,7 @@ import Time
         await scene.close()
     }
 
-    @Test(.timeLimit(.minutes(1))) func nothingIsWrong() async throws {
+    @Test(.timeLimit(.minutes(5))) func nothingIsWrong() async throws {
         try await scene { scene in
             scene.register()
             let report = await scene.report()
@@ -90,14 +90,14 @@ import Time
 
     // MARK: Seam
 
-    @Test(.timeLimit(.minutes(1))) func theKeyIsRefused() async throws {
+    @Test(.timeLimit(.minutes(5))) func theKeyIsRefused() async throws {
         try await scene { scene in
             scene.model.configure { $0.apiKey = "seam_another" }
             #expect(await scene.wrong() == ["seam.unauthorized"])
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: ["seam_at_personal", "seam_pk_page", "whatever", ""])
+    @Test(.timeLimit(.minutes(5)), arguments: ["seam_at_personal", "seam_pk_page", "whatever", ""])
     func theKeyIsNone(key: String) async throws {
         try await scene { scene in
             scene.settings.seam.apiKey = SecretText(key)
@@ -107,14 +107,14 @@ import Time
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func seamIsAway() async throws {
+    @Test(.timeLimit(.minutes(5))) func seamIsAway() async throws {
         try await scene { scene in
             await scene.server.stop()
             #expect(await scene.wrong() == ["seam.unreachable"])
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func seamAnswersForThePartOnly() async throws {
+    @Test(.timeLimit(.minutes(5))) func seamAnswersForThePartOnly() async throws {
         try await scene { scene in
             scene.register()
             scene.model.addFault(SandboxFault(.html(status: 502), route: "/devices/list", count: nil))
@@ -124,7 +124,7 @@ import Time
 
     // MARK: Webhook
 
-    @Test(.timeLimit(.minutes(1))) func noWebhookIsRegistered() async throws {
+    @Test(.timeLimit(.minutes(5))) func noWebhookIsRegistered() async throws {
         try await scene { scene in
             let finding = try await scene.finding("webhook.missing")
             #expect(finding.severity == .error)
@@ -135,7 +135,7 @@ import Time
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func theWebhookLacksEvents() async throws {
+    @Test(.timeLimit(.minutes(5))) func theWebhookLacksEvents() async throws {
         try await scene { scene in
             scene.register(eventTypes: ["access_code.failed_to_issue", "device.connected"])
             let finding = try await scene.finding("webhook.events")
@@ -154,7 +154,7 @@ import Time
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func theWebhookHasAnotherSecret() async throws {
+    @Test(.timeLimit(.minutes(5))) func theWebhookHasAnotherSecret() async throws {
         let other = "whsec_" + Data((0..<24).map { _ in 7 }).base64EncodedString()
         try await scene { scene in
             scene.register(secret: other)
@@ -174,7 +174,7 @@ import Time
 
     // MARK: Pools
 
-    @Test(.timeLimit(.minutes(1))) func locksWithoutBackups() async throws {
+    @Test(.timeLimit(.minutes(5))) func locksWithoutBackups() async throws {
         try await scene { scene in
             scene.register()
             var salto = SandboxDeviceSpecification(name: "Cellar")
@@ -195,7 +195,7 @@ import Time
 
     // MARK: Database and disk
 
-    @Test(.timeLimit(.minutes(1))) func theDatabaseInUseIsLookedAt() async throws {
+    @Test(.timeLimit(.minutes(5))) func theDatabaseInUseIsLookedAt() async throws {
         try await scene { scene in
             scene.register()
             let ledger = try Ledger(path: scene.settings.database.path)
@@ -211,7 +211,7 @@ import Time
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func theDatabaseIsNone() async throws {
+    @Test(.timeLimit(.minutes(5))) func theDatabaseIsNone() async throws {
         try await scene { scene in
             scene.register()
             try Data(repeating: 0x41, count: 8192).write(to: URL(filePath: scene.settings.database.path))
@@ -223,7 +223,7 @@ import Time
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func theDatabaseIsDamaged() async throws {
+    @Test(.timeLimit(.minutes(5))) func theDatabaseIsDamaged() async throws {
         try await scene { scene in
             scene.register()
             let path = scene.settings.database.path
@@ -245,7 +245,7 @@ import Time
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func theDisk() async throws {
+    @Test(.timeLimit(.minutes(5))) func theDisk() async throws {
         try await scene { scene in
             scene.register()
             scene.volume = Volume(kind: .network, freeBytes: 10)
@@ -263,7 +263,7 @@ import Time
 
     // MARK: Delivery
 
-    @Test(.timeLimit(.minutes(1))) func theCommand() async throws {
+    @Test(.timeLimit(.minutes(5))) func theCommand() async throws {
         try await scene { scene in
             scene.register()
             let program = scene.folder + "/tell"

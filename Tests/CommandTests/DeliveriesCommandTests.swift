@@ -1,7 +1,7 @@
 import JSON
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct DeliveriesCommandTests {
     /// While the daemon, here the story's ledger, has the database.
     @Test func aScriptClaimsSendsAndAcknowledges() async throws {

@@ -2,7 +2,7 @@ import Foundation
 import JSON
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ExplainCommandTests {
+@Suite(.timeLimit(.minutes(5))) struct ExplainCommandTests {
     @Test func theStoryOfACodeIsToldInOrder() async throws {
         let story = try await Story()
         defer { story.end() }

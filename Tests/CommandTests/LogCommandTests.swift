@@ -6,7 +6,7 @@ import Policy
 import Testing
 import Time
 
-@Suite(.timeLimit(.minutes(1))) struct LogCommandTests {
+@Suite(.timeLimit(.minutes(5))) struct LogCommandTests {
     private func rows(_ text: String) throws -> [JSONValue] {
         try #require(try JSONValue(parsing: Array(text.utf8)).array)
     }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Delivery
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct CommandWayTests {
     private let message = DeliveryMessage(
         id: "dlv_1", json: ["id": "dlv_1", "data": ["backup_code": .string(DeliveryBench.pin)]])

@@ -35,9 +35,9 @@ final class TemporaryFolder: Sendable {
     }
 }
 
-/// Polls until `condition` holds; false after half a minute.
+/// Polls until `condition` holds; false after two minutes.
 func eventually(_ condition: () async throws -> Bool) async rethrows -> Bool {
-    let deadline = ContinuousClock.now + .seconds(30)
+    let deadline = ContinuousClock.now + .seconds(120)
     while ContinuousClock.now < deadline {
         if try await condition() { return true }
         try? await Task.sleep(for: .milliseconds(5))

@@ -7,7 +7,7 @@ import Time
 
 @testable import Delivery
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct DeliveryWorkerTests {
     @Test func whoArrivesFirstIsToldFirst() async throws {
         let bench = try DeliveryBench()

@@ -10,7 +10,7 @@ import Time
 
 @testable import Delivery
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct WebhookWayTests {
     private static let secret = "whsec_Y2FuYXJ5LWRlbGl2ZXJ5LXNlY3JldC0y"
 

@@ -11,7 +11,7 @@ typealias TextRow = [String: String]
 
 /// Waits until `condition` holds; records an issue when it does not within the deadline.
 func eventually(
-    _ what: String, within limit: Duration = .seconds(30), sourceLocation: SourceLocation = #_sourceLocation,
+    _ what: String, within limit: Duration = .seconds(120), sourceLocation: SourceLocation = #_sourceLocation,
     isolation: isolated (any Actor)? = #isolation, _ condition: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
@@ -62,7 +62,7 @@ extension House {
     ) async throws -> TextRow {
         var last: TextRow?
         do {
-            let deadline = ContinuousClock.now + .seconds(30)
+            let deadline = ContinuousClock.now + .seconds(120)
             while ContinuousClock.now < deadline {
                 last = try failover(of: codeID)
                 if let last, last["state"] == state.rawValue, last["reason"] == reason { return last }

@@ -6,7 +6,7 @@ import Sandbox
 import Testing
 import Time
 
-@Suite(.timeLimit(.minutes(2))) struct DrawTests {
+@Suite(.timeLimit(.minutes(5))) struct DrawTests {
     @Test func theSoonestStayDrawsFirstWhateverTheOrderOfTheEvents() async throws {
         for seed in 0..<6 {
             let bench = try Bench()
@@ -121,7 +121,7 @@ import Time
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct GovernorTests {
+@Suite(.timeLimit(.minutes(5))) struct GovernorTests {
     @Test func retryAfterHoldsForEveryCallOfTheKey() async throws {
         let bench = try Bench()
         let codes = (0..<5).map { _ in bench.failedCode(on: bench.device()) }

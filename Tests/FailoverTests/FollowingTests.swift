@@ -6,7 +6,7 @@ import Sandbox
 import Testing
 import Time
 
-@Suite(.timeLimit(.minutes(2))) struct FollowingTests {
+@Suite(.timeLimit(.minutes(5))) struct FollowingTests {
     /// A bench with one stay that has its backup.
     private func stay(_ settings: FailoverSettings = FailoverSettings()) async throws -> (
         Bench, code: String, backup: String

@@ -5,7 +5,7 @@ import Sandbox
 import Testing
 import Time
 
-@Suite(.timeLimit(.minutes(2))) struct EventSweepTests {
+@Suite(.timeLimit(.minutes(5))) struct EventSweepTests {
     @Test func afterThirtyHoursWithoutWebhooksOneSweepFindsEveryFailure() async throws {
         let bench = try Bench()
         _ = try await bench.eventSweep.sweep()
@@ -64,7 +64,7 @@ import Time
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct StateSweepTests {
+@Suite(.timeLimit(.minutes(5))) struct StateSweepTests {
     private func sweep(_ bench: Bench) async throws {
         try await bench.stateSweep.readDevices()
         while try await bench.stateSweep.sweepNextDevice() != nil {}
@@ -127,7 +127,7 @@ import Time
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct PoolHealthTests {
+@Suite(.timeLimit(.minutes(5))) struct PoolHealthTests {
     @Test func oneAlertWhenAPoolTurnsEmptyAndOneWhenItIsWellAgain() async throws {
         let bench = try Bench()
         let device = bench.device(pool: 2)

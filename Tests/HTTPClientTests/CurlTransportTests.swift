@@ -6,7 +6,7 @@ import Testing
 
 @testable import HTTPClient
 
-@Suite(.timeLimit(.minutes(1))) struct CurlTransportTests {
+@Suite(.timeLimit(.minutes(5))) struct CurlTransportTests {
     private let transport = CurlTransport(maxConcurrentRequests: 2, maxQueued: 8, userAgent: "sparekey/test")
 
     private func post(

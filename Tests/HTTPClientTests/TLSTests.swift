@@ -69,7 +69,7 @@ private final class TLSServer {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct TLSTests {
+@Suite(.timeLimit(.minutes(5))) struct TLSTests {
     private func outcome(_ server: TLSServer, host: String = "127.0.0.1", caFile: String? = nil) async -> String {
         let transport = CurlTransport(maxConcurrentRequests: 1, maxQueued: 1, userAgent: "t", caFile: caFile)
         do {

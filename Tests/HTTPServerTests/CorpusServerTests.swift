@@ -4,7 +4,7 @@ import Testing
 
 /// Every line of the corpora against the real server, over a socket.
 @Suite struct CorpusServerTests {
-    @Test(.timeLimit(.minutes(1)), arguments: [true, false])
+    @Test(.timeLimit(.minutes(5)), arguments: [true, false])
     func everyLineIsAnsweredOrClosed(halfClosing: Bool) async throws {
         var limits = Limits()
         // A client that stays must be told off soon, for the test's sake.

@@ -8,7 +8,7 @@ import Testing
 private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 /// Starting, stopping, and running out of things.
-@Suite(.timeLimit(.minutes(1))) struct ServerLifeTests {
+@Suite(.timeLimit(.minutes(5))) struct ServerLifeTests {
     @Test func aTakenPortIsNamed() throws {
         let first = try answeringServer { _ in Response(204) }
         let second = Server(host: "127.0.0.1", port: first.port) { _, _ in }

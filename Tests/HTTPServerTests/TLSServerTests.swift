@@ -7,7 +7,7 @@ import Time
 @testable import HTTPServer
 
 /// Our own server over real sockets, with libcurl and `openssl s_client` as clients.
-@Suite(.timeLimit(.minutes(1))) struct TLSServerTests {
+@Suite(.timeLimit(.minutes(5))) struct TLSServerTests {
     private func fetch(
         _ server: Server, host: String = "127.0.0.1", body: [UInt8] = [], caFile: String? = nil
     ) async -> String {

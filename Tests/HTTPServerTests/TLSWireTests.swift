@@ -6,7 +6,7 @@ import Testing
 @testable import HTTPServer
 
 /// The wire without sockets, against a client in memory.
-@Suite(.timeLimit(.minutes(1))) struct TLSWireTests {
+@Suite(.timeLimit(.minutes(5))) struct TLSWireTests {
     /// Passes bytes to and fro, in pieces, until neither has anything to say.
     @discardableResult
     private func converse(_ client: TLSTestClient, _ wire: TLSWire, piece: Int = .max) -> (

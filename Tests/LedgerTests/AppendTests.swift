@@ -7,7 +7,7 @@ import Time
 
 @testable import Ledger
 
-@Suite(.timeLimit(.minutes(1))) struct AppendTests {
+@Suite(.timeLimit(.minutes(5))) struct AppendTests {
     @Test func aRepeatIsTheSameMessageID() throws {
         let bench = try LedgerBench()
         let first = bench.ledger.append([message("msg_1", "a"), message("msg_2", "b"), message("msg_1", "c")])
@@ -107,7 +107,7 @@ import Time
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct InboxWriterTests {
+@Suite(.timeLimit(.minutes(5))) struct InboxWriterTests {
     /// Holds the writer's queue in the middle of its first commit's report until the test lets go.
     private final class Report: Sendable {
         let gate = DispatchSemaphore(value: 0)

@@ -7,7 +7,7 @@ import Time
 @testable import Ledger
 
 /// A process that dies leaves the database and its WAL as they are. What a ledger makes of them must be a state that was committed.
-@Suite(.timeLimit(.minutes(1))) struct CrashTests {
+@Suite(.timeLimit(.minutes(5))) struct CrashTests {
     /// Every kind of write, in the order in which a guest's story makes them.
     private func story(_ bench: LedgerBench) -> [@Sendable () async throws -> Void] {
         let ledger = bench.ledger

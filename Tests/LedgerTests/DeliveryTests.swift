@@ -6,7 +6,7 @@ import Time
 
 @testable import Ledger
 
-@Suite(.timeLimit(.minutes(1))) struct DeliveryTests {
+@Suite(.timeLimit(.minutes(5))) struct DeliveryTests {
     private func due(_ bench: LedgerBench, _ channel: DeliveryChannel, after: Duration = .zero) async throws
         -> [DueDelivery]
     {

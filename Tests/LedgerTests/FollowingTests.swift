@@ -6,7 +6,7 @@ import Time
 
 @testable import Ledger
 
-@Suite(.timeLimit(.minutes(1))) struct FollowingTests {
+@Suite(.timeLimit(.minutes(5))) struct FollowingTests {
     private let bench: LedgerBench
     private let stay: FollowedSubstitution
 
@@ -97,7 +97,7 @@ import Time
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct AlertTests {
+@Suite(.timeLimit(.minutes(5))) struct AlertTests {
     private let alert = Alert(.poolEmpty, subject: "lock", accessCodeID: "guest", deviceID: "lock", text: "Add codes.")
 
     @Test func anAlertIsOpenOnceAndClosedOnce() async throws {

@@ -7,7 +7,7 @@ import Time
 
 @testable import Ledger
 
-@Suite(.timeLimit(.minutes(1))) struct LogReaderTests {
+@Suite(.timeLimit(.minutes(5))) struct LogReaderTests {
     @Test func noDatabaseYetIsSaid() throws {
         let folder = try TemporaryFolder()
         let error = #expect(throws: LedgerError.self) { try LogReader(path: folder.database) }
@@ -190,7 +190,7 @@ import Time
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ExplanationTests {
+@Suite(.timeLimit(.minutes(5))) struct ExplanationTests {
     private let bench: LedgerBench
     private let reader: LogReader
     private let ids: [String]

@@ -5,7 +5,7 @@ import Time
 
 @testable import Ledger
 
-@Suite(.timeLimit(.minutes(1))) struct OpeningTests {
+@Suite(.timeLimit(.minutes(5))) struct OpeningTests {
     private func settings(_ ledger: Ledger) async throws -> [String] {
         // `synchronous` belongs to a connection, so only the writer itself can tell its own.
         try await ledger.write { database in
@@ -118,7 +118,7 @@ import Time
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct CancellationTests {
+@Suite(.timeLimit(.minutes(5))) struct CancellationTests {
     /// What was done outside is recorded although the daemon is stopping.
     @Test func aWriteOfACancelledTaskIsCarriedThrough() async throws {
         let bench = try LedgerBench()

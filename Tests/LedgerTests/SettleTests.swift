@@ -6,7 +6,7 @@ import Time
 
 @testable import Ledger
 
-@Suite(.timeLimit(.minutes(1))) struct SettleTests {
+@Suite(.timeLimit(.minutes(5))) struct SettleTests {
     private func disposition(_ bench: LedgerBench, _ svixID: String) throws -> String? {
         try text(bench.path, "SELECT disposition FROM webhook_events WHERE svix_id = ?", [svixID])
     }
@@ -250,7 +250,7 @@ import Time
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct SweepTests {
+@Suite(.timeLimit(.minutes(5))) struct SweepTests {
     @Test func aWatermarkMoves() async throws {
         let bench = try LedgerBench()
         #expect(try await bench.ledger.watermark("events") == nil)

@@ -6,7 +6,7 @@ import Time
 
 @testable import Ledger
 
-@Suite(.timeLimit(.minutes(1))) struct SubstitutionTests {
+@Suite(.timeLimit(.minutes(5))) struct SubstitutionTests {
     @Test func recordedWithItsDeliveriesAndTheEndOfTheFailover() async throws {
         let bench = try LedgerBench()
         let failover = try await bench.fail()

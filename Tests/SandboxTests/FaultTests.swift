@@ -5,7 +5,7 @@ import Testing
 import Time
 
 /// Each fault over a real socket with libcurl, and in process: a client must see the same.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct FaultTests {
     enum Way: CaseIterable {
         case socket, inProcess

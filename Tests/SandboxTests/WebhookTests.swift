@@ -198,7 +198,7 @@ struct WebhookTests {
         }
     }
 
-    @Test("The sender sends what is due, keeps the model going, and tries again", .timeLimit(.minutes(1)))
+    @Test("The sender sends what is due, keeps the model going, and tries again", .timeLimit(.minutes(5)))
     func sends() async throws {
         let clock = SystemWallClock()
         let model = SandboxModel(

@@ -9,7 +9,7 @@ import Time
 @testable import Seam
 
 /// What comes over a real socket, and what becomes of it.
-@Suite(.timeLimit(.minutes(1))) struct ErrorMappingTests {
+@Suite(.timeLimit(.minutes(5))) struct ErrorMappingTests {
     private typealias Reply = ScriptedServer.Reply
 
     private func outcome(_ reply: ScriptedServer.Reply, timeout: Duration = .seconds(20)) async throws -> SeamError {

@@ -64,7 +64,7 @@ import Testing
         #expect(error?.description.contains("is not a file") == true)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aPipeIsRead() async throws {
+    @Test(.timeLimit(.minutes(5))) func aPipeIsRead() async throws {
         let pipe = Pipe()
         pipe.fileHandleForWriting.write(Data("listen:\n  port: 7\n".utf8))
         try pipe.fileHandleForWriting.close()
@@ -73,7 +73,7 @@ import Testing
         #expect(settings.listen.port == 7)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aPipeWithoutAWriterIsNotWaitedFor() throws {
+    @Test(.timeLimit(.minutes(5))) func aPipeWithoutAWriterIsNotWaitedFor() throws {
         let scratch = try Scratch()
         #expect(mkfifo(scratch.path("pipe"), 0o600) == 0)
         let settings = try Settings.load(path: scratch.path("pipe"), environment: [:], requireSecrets: false)
