@@ -44,6 +44,8 @@ bench: test-packages $(VENV)/ready
 install:
 	swift build -c release --product sparekey --static-swift-stdlib
 	install -D -m 0755 .build/release/sparekey $(DESTDIR)$(PREFIX)/bin/sparekey
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/sparekey/examples config/examples/mail-guest
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/sparekey/messages config/messages/*.yaml
 	install -D -m 0640 config/sparekey.yaml $(DESTDIR)/etc/sparekey/sparekey.yaml.sample
 	sed 's|/usr/bin/sparekey|$(PREFIX)/bin/sparekey|' systemd/sparekey.service > .build/sparekey.service
 	install -D -m 0644 .build/sparekey.service $(DESTDIR)/etc/systemd/system/sparekey.service

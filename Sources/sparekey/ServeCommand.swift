@@ -21,6 +21,9 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         // A child that ends, or a peer that goes, must not end the daemon.
         signal(SIGPIPE, SIG_IGN)
+        // A core would hold PINs.
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
         if sandbox {
             try await SandboxRun(configurationPath: options.path).run()
         } else {
