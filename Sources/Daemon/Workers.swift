@@ -287,6 +287,15 @@ struct Workers: Sendable {
     /// Tries the next way for what a way did not deliver in time, and tells every way that there may be something: a signal ends
     /// one wait only.
     private func runFallbacks() async {
+        do {
+            let count = try await surroundings.ledger.giveUpRemovedWays(plan: plan, now: surroundings.clock.now())
+            if count > 0 {
+                surroundings.log.warning(
+                    "Deliveries waited for a way that is not configured any more", metadata: ["count": "\(count)"])
+            }
+        } catch {
+            surroundings.log.error("Deliveries of removed ways stay", metadata: ["error": "\(error)"])
+        }
         await loop("fallback", wakeup: surroundings.deliveriesChanged) {
             while try await surroundings.ledger.passOnOverdueDeliveries(plan: plan, now: surroundings.clock.now()) {}
             for (_, wakeup) in deliveries { wakeup.signal() }

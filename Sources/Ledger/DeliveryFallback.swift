@@ -31,6 +31,36 @@ extension Ledger {
         }
     }
 
+    /// Gives up what waits for a way that is not configured any more, and has the ways that are told instead. What waits to be claimed
+    /// by hand can be claimed still.
+    ///
+    /// - Returns: how many.
+    package func giveUpRemovedWays(plan: DeliveryPlan, now: Timestamp) async throws(LedgerError) -> Int {
+        let random = random
+        return try await write { database in
+            var count = 0
+            for channel in [DeliveryChannel.webhook, .command] where !plan.has(channel) {
+                let rows = try Row.fetchAll(
+                    database,
+                    sql: """
+                        SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at FROM deliveries
+                        WHERE channel = ? AND state IN ('pending', 'claimed') ORDER BY arrives_at, created_at
+                        """, arguments: [channel.rawValue])
+                for row in rows {
+                    try database.execute(
+                        sql: """
+                            UPDATE deliveries SET state = 'failed', last_error = 'way_removed', next_attempt_at = NULL,
+                                claimed_until = NULL
+                            WHERE delivery_id = ?
+                            """, arguments: [row["delivery_id"] as String])
+                    try database.passOn(DeliveryOccasion(row: row), plan: plan, now: now, random: random)
+                }
+                count += rows.count
+            }
+            return count
+        }
+    }
+
     /// When the time of the next way is up; nil when none is being tried.
     package func nextOverdueAt(plan: DeliveryPlan) async throws(LedgerError) -> Timestamp? {
         try await read { database in
@@ -86,7 +116,11 @@ extension Database {
             arguments: occasion.arguments)
         guard !rows.contains(where: { $0["state"] == "delivered" }) else { return }
         let tried = Set(rows.map { $0["channel"] as String })
-        if let next = plan.next(after: occasion.channel), !tried.contains(next.rawValue) {
+        // In the place of a way that is not configured any more comes one that is told first now.
+        let next =
+            plan.has(occasion.channel)
+            ? plan.next(after: occasion.channel) : plan.initial.first { !tried.contains($0.rawValue) }
+        if let next, !tried.contains(next.rawValue) {
             try addDeliveries(
                 occasion.kind, substitutionID: occasion.substitutionID, alertID: occasion.alertID, channels: [next],
                 dueAt: now, now: Timestamp(occasion.createdAt) ?? now, random: random)

@@ -23,4 +23,6 @@ package struct DeliveryPlan: Sendable, Equatable {
         guard let index = order.firstIndex(of: channel) else { return nil }
         return order.dropFirst(index + 1).first
     }
+
+    func has(_ channel: DeliveryChannel) -> Bool { order.contains(channel) || beside.contains(channel) }
 }

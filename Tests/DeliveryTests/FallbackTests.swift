@@ -104,6 +104,20 @@ struct FallbackTests {
         #expect(try bench.states() == ["manual pending 0 -", "command pending 0 -"])
     }
 
+    @Test func whatWaitsForAWayThatWasRemovedGoesAnotherWay() async throws {
+        let bench = try DeliveryBench()
+        try await bench.substitute("one", channels: [.webhook])
+        try await bench.substitute("two", channels: [.webhook, .manual])
+        let plan = DeliveryPlan(beside: [.command])
+        #expect(try await bench.ledger.giveUpRemovedWays(plan: plan, now: bench.now) == 2)
+        #expect(try await bench.ledger.giveUpRemovedWays(plan: plan, now: bench.now) == 0)
+        #expect(
+            try bench.states() == [
+                "webhook failed 0 way_removed", "webhook failed 0 way_removed", "manual pending 0 -",
+                "command pending 0 -", "command pending 0 -",
+            ])
+    }
+
     @Test func anAcknowledgementEndsTheOthers() async throws {
         let bench = try DeliveryBench()
         let plan = DeliveryPlan(order: [.webhook, .manual])
