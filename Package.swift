@@ -80,6 +80,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),
 
+        .executableTarget(
+            name: "bench-server", dependencies: ["HTTPServer", "Ledger", "Signatures", "Time"],
+            path: "Benchmarks/BenchServer", swiftSettings: settings),
+
         tests("Time"),
         tests("JSON"),
         tests("Policy", ["Time"]),
