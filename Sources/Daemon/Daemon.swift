@@ -42,7 +42,7 @@ package final class Daemon: Sendable {
         let rules = try Self.rules(of: settings)
         let ledger = try Ledger(path: settings.database.path, random: random)
         let metrics = Metrics()
-        let surroundings = Workers.Surroundings(
+        var surroundings = Workers.Surroundings(
             ledger: ledger, clock: clock, random: random, metrics: metrics, health: Health(), log: log,
             inboxChanged: Wakeup(),
             intakeRefused: Wakeup(), failoversChanged: Wakeup(), deliveriesChanged: Wakeup(),
@@ -50,6 +50,7 @@ package final class Daemon: Sendable {
         let intake = Intake(
             rules: rules, ledger: ledger, clock: clock, metrics: metrics, health: surroundings.health, log: log,
             inboxChanged: surroundings.inboxChanged, refused: surroundings.intakeRefused)
+        surroundings.isIntakeBusy = { intake.isBusy }
         let pages = AdminPages(
             ledger: ledger, clock: clock, metrics: metrics, health: surroundings.health,
             token: settings.admin.token?.reveal, delivery: settings.delivery)

@@ -20,6 +20,7 @@ final class Intake: Sendable {
     struct Ticket: Sendable {
         var responder: Responder
         var arrivedAt: ContinuousClock.Instant
+        var clockSkewSeconds: Int64
     }
 
     private let rules: Mutex<Rules>
@@ -75,18 +76,18 @@ final class Intake: Sendable {
             responder.respond(refuse(error, peer: request.peer))
             return
         }
-        metrics.set(
-            "sparekey_clock_skew_seconds", to: Double(message.clockSkewSeconds),
-            help: "This clock's time less the last authentic webhook's.")
         let accepted = writer.submit(
             InboxMessage(svixID: message.idText, source: .webhook, receivedAt: now, body: request.body),
-            ticket: Ticket(responder: responder, arrivedAt: arrivedAt))
+            ticket: Ticket(responder: responder, arrivedAt: arrivedAt, clockSkewSeconds: message.clockSkewSeconds))
         if !accepted {
             count("503", "queue_full")
             refused.signal()
             responder.respond(.tryAgain)
         }
     }
+
+    /// Whether webhooks wait for a commit.
+    var isBusy: Bool { writer.queuedMessages > 0 }
 
     /// Returns once everything accepted is answered.
     func drain() async {
@@ -137,15 +138,25 @@ private struct Settlement: Sendable {
 
     func answer(_ outcomes: [(ticket: Intake.Ticket, outcome: AppendOutcome)]) {
         let now = ContinuousClock.now
-        for (ticket, outcome) in outcomes {
-            ticket.responder.respond(outcome.isCommitted ? Response(204) : .tryAgain)
-            metrics.observeAcknowledgement(seconds: (now - ticket.arrivedAt).inSeconds)
+        // The answers first, and the counting once for all: this runs between two commits.
+        Responder.respond(
+            outcomes.map { ($0.ticket.responder, $0.outcome.isCommitted ? Response(204) : .tryAgain) })
+        metrics.observeAcknowledgements(seconds: outcomes.map { (now - $0.ticket.arrivedAt).inSeconds })
+        if let last = outcomes.last {
+            metrics.set(
+                "sparekey_clock_skew_seconds", to: Double(last.ticket.clockSkewSeconds),
+                help: "This clock's time less the last authentic webhook's.")
+        }
+        var counts = (stored: 0, repeated: 0)
+        for (_, outcome) in outcomes {
             switch outcome {
-            case .stored: metrics.countIntake("204", "stored")
-            case .repeated: metrics.countIntake("204", "repeated")
+            case .stored: counts.stored += 1
+            case .repeated: counts.repeated += 1
             case .failed(let error): metrics.countIntake("503", error.code.rawValue)
             }
         }
+        if counts.stored > 0 { metrics.countIntake("204", "stored", counts.stored) }
+        if counts.repeated > 0 { metrics.countIntake("204", "repeated", counts.repeated) }
         let failure: LedgerError? =
             switch outcomes.first?.outcome {
             case .failed(let error): error
@@ -171,9 +182,9 @@ extension Response {
 }
 
 extension Metrics {
-    func countIntake(_ result: String, _ reason: String) {
+    func countIntake(_ result: String, _ reason: String, _ count: Int = 1) {
         add(
-            to: "sparekey_intake_requests_total", [("result", result), ("reason", reason)],
+            Double(count), to: "sparekey_intake_requests_total", [("result", result), ("reason", reason)],
             help: "Requests to the public listener by answer and reason.")
     }
 }

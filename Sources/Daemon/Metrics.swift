@@ -42,13 +42,15 @@ package final class Metrics: Sendable {
         update(name, .gauge, labels, help) { $0 = value }
     }
 
-    /// From the last byte of a request to its answer.
-    package func observeAcknowledgement(seconds: Double) {
+    /// From the last byte of each request to its answer.
+    package func observeAcknowledgements(seconds: [Double]) {
         state.withLock { state in
-            state.ackLatency.count += 1
-            state.ackLatency.sum += seconds
-            for (index, bound) in Self.bounds.enumerated() where seconds <= bound {
-                state.ackLatency.counts[index] += 1
+            state.ackLatency.count += seconds.count
+            for seconds in seconds {
+                state.ackLatency.sum += seconds
+                for (index, bound) in Self.bounds.enumerated() where seconds <= bound {
+                    state.ackLatency.counts[index] += 1
+                }
             }
         }
     }

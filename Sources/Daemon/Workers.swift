@@ -27,6 +27,8 @@ struct Workers: Sendable {
         var substitutionsChanged: Wakeup
         /// Told of each failover's new state and reason.
         var observe: @Sendable (FailoverState, String) -> Void
+        /// Whether webhooks wait for a commit.
+        var isIntakeBusy: @Sendable () -> Bool = { false }
     }
 
     /// No worker sleeps longer than this without looking at the ledger, so that a lost wake-up costs one poll.
@@ -69,7 +71,8 @@ struct Workers: Sendable {
         }
         inbox = InboxWorker(
             ledger: surroundings.ledger, clock: clock,
-            triage: EventTriage(triggerEvents: Set(settings.failover.triggerEvents)), log: surroundings.log)
+            triage: EventTriage(triggerEvents: Set(settings.failover.triggerEvents)), log: surroundings.log,
+            isIntakeBusy: surroundings.isIntakeBusy)
         let failover = FailoverSettings(settings)
         engine = FailoverEngine(
             ledger: surroundings.ledger, seam: seam, clock: clock, random: surroundings.random, settings: failover,

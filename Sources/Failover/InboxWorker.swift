@@ -3,19 +3,28 @@ package import Logging
 package import Time
 
 /// Reads the inbox and settles each message together with what follows from it.
+///
+/// While webhooks arrive faster than they are acknowledged, it gives way: of the time it takes a fifth, so that a flood is
+/// acknowledged first and looked at as it goes.
 package struct InboxWorker: Sendable {
     private let ledger: Ledger
     private let clock: any WallClock
     private let triage: EventTriage
     private let log: Logger
     private let batch: Int
+    private let isIntakeBusy: @Sendable () -> Bool
 
-    package init(ledger: Ledger, clock: any WallClock, triage: EventTriage, log: Logger, batch: Int = 256) {
+    /// - Parameter isIntakeBusy: whether webhooks wait for a commit.
+    package init(
+        ledger: Ledger, clock: any WallClock, triage: EventTriage, log: Logger, batch: Int = 64,
+        isIntakeBusy: @escaping @Sendable () -> Bool = { false }
+    ) {
         self.ledger = ledger
         self.clock = clock
         self.triage = triage
         self.log = log
         self.batch = batch
+        self.isIntakeBusy = isIntakeBusy
     }
 
     /// Settles what is pending.
@@ -24,6 +33,7 @@ package struct InboxWorker: Sendable {
     package func step() async throws(LedgerError) -> SettledEvents {
         var total = SettledEvents()
         while true {
+            let began = ContinuousClock.now
             let pending = try await ledger.pendingEvents(limit: batch)
             let verdicts = pending.map { (inboxID: $0.inboxID, verdict: triage.verdict(on: $0.body)) }
             guard !verdicts.isEmpty else { return total }
@@ -35,6 +45,9 @@ package struct InboxWorker: Sendable {
                 }
             }
             total += try await settle(verdicts)
+            if isIntakeBusy() {
+                try? await Task.sleep(for: min(began.duration(to: .now) * 4, .milliseconds(250)))
+            }
         }
     }
 

@@ -21,6 +21,21 @@ package final class Responder: Sendable {
         if claim() { loop.post([letter(response)]) }
     }
 
+    /// Sends the answers of a whole commit with one visit to the server's queue.
+    package static func respond(_ batch: [(Responder, Response)]) {
+        guard let loop = batch.first?.0.loop else { return }
+        var letters: [ServerLoop.Letter] = []
+        letters.reserveCapacity(batch.count)
+        for (responder, response) in batch {
+            if responder.loop !== loop {
+                responder.respond(response)
+            } else if responder.claim() {
+                letters.append(responder.letter(response))
+            }
+        }
+        loop.post(letters)
+    }
+
     /// Resets the connection: no answer to this request, nor to others of it.
     package func abort() {
         if claim() { loop.post([letter(nil)]) }

@@ -48,11 +48,6 @@ package final class Server: Sendable {
         loop.update(limits)
     }
 
-    /// Sends the answers of a whole commit with one visit to the queue.
-    package func respond(_ batch: [(Responder, Response)]) {
-        loop.post(batch.filter { $0.0.claim() }.map { $0.letter($1) })
-    }
-
     /// Stops accepting, closes what is idle, answers every request already read and those partly read that come to
     /// their end before the deadline, each connection's last answer with `Connection: close`; then returns. What is
     /// left at the deadline is closed.

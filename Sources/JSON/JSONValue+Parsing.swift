@@ -27,21 +27,22 @@ extension JSONValue {
         parsing bytes: some Collection<UInt8>, maximumBytes: Int = 16_777_216, maximumDepth: Int = 64
     ) throws(JSONError) {
         guard bytes.count <= maximumBytes else { throw .tooLarge(limitBytes: maximumBytes) }
+        // A concrete type from here on: across modules a generic one is not specialised, and each byte costs calls.
+        let bytes = Array(bytes)
         guard Self.depth(of: bytes, isWithin: maximumDepth) else { throw .tooDeep(limit: maximumDepth) }
-        let data = Data(bytes)
         // JSONDecoder takes UTF-16 and UTF-32 too, and a byte order mark; RFC 8259 section 8.1 does not.
-        guard data.first != 0xEF, !data.contains(0), String(validating: data, as: UTF8.self) != nil else {
+        guard bytes.first != 0xEF, !bytes.contains(0), String(validating: bytes, as: UTF8.self) != nil else {
             throw .malformed
         }
         do {
-            self = try JSONDecoder().decode(JSONValue.self, from: data)
+            self = try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
         } catch {
             throw .malformed
         }
     }
 
     /// Whether brackets outside strings nest at most `limit` deep. One pass, no recursion.
-    private static func depth(of bytes: some Collection<UInt8>, isWithin limit: Int) -> Bool {
+    private static func depth(of bytes: [UInt8], isWithin limit: Int) -> Bool {
         var depth = 0
         var inString = false
         var escaped = false

@@ -112,7 +112,7 @@ private struct EventSettlement {
         guard isPending else { return }
         switch verdict {
         case .quarantined(let reason):
-            try database.execute(
+            try database.executeCached(
                 sql: "UPDATE webhook_events SET disposition = 'quarantined', disposition_reason = ? WHERE inbox_id = ?",
                 arguments: [reason, inboxID])
             try database.journal(
@@ -125,7 +125,7 @@ private struct EventSettlement {
         case .readable(let facts, let effect):
             let isKnown =
                 try Bool.fetchOne(
-                    database, sql: "SELECT EXISTS (SELECT 1 FROM webhook_events WHERE event_id = ?)",
+                    database.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM webhook_events WHERE event_id = ?)"),
                     arguments: [facts.eventID])
                 ?? false
             if isKnown {
@@ -140,7 +140,7 @@ private struct EventSettlement {
     }
 
     private func record(_ facts: EventFacts, eventID: String?, disposition: String) throws {
-        try database.execute(
+        try database.executeCached(
             sql: """
                 UPDATE webhook_events SET event_id = ?, event_type = ?, occurred_at = ?, access_code_id = ?, device_id = ?,
                     disposition = ? WHERE inbox_id = ?
@@ -177,7 +177,7 @@ private struct EventSettlement {
 
     private func touchFailover(_ facts: EventFacts) throws -> Bool {
         guard let accessCodeID = facts.accessCodeID else { return false }
-        try database.execute(
+        try database.executeCached(
             sql: """
                 UPDATE failovers SET next_attempt_at = ?, touches = touches + 1
                 WHERE access_code_id = ? AND state IN ('pending', 'waiting')
@@ -185,7 +185,7 @@ private struct EventSettlement {
         let wasActive = database.changesCount > 0
         let isKnown =
             try Bool.fetchOne(
-                database, sql: "SELECT EXISTS (SELECT 1 FROM failovers WHERE access_code_id = ?)",
+                database.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM failovers WHERE access_code_id = ?)"),
                 arguments: [accessCodeID])
             ?? false
         guard isKnown else { return false }
@@ -232,7 +232,7 @@ private struct EventSettlement {
                     WHERE state = 'active' AND (original_access_code_id = ?1 OR backup_access_code_id = ?1)
                     """, arguments: [accessCodeID])
         else { return false }
-        try database.execute(
+        try database.executeCached(
             sql: "UPDATE substitutions SET next_look_at = ?, touches = touches + 1 WHERE substitution_id = ?",
             arguments: [now.sql, row["substitution_id"] as String])
         // An event of the original is in its timeline already; one of the backup is put there.
@@ -248,5 +248,12 @@ private struct EventSettlement {
                 ], at: now)
         }
         return true
+    }
+}
+
+extension Database {
+    /// Every event runs the same few statements: compiling them each time costs more than running them.
+    func executeCached(sql: String, arguments: StatementArguments) throws {
+        try cachedStatement(sql: sql).execute(arguments: arguments)
     }
 }

@@ -150,16 +150,12 @@ extension Ledger {
             return try pool.writeWithoutTransaction { database in
                 var outcomes: [AppendOutcome] = []
                 try database.inTransaction(.immediate) {
-                    let statement = try database.cachedStatement(
-                        sql: """
-                            INSERT INTO webhook_events (svix_id, source, received_at, body) VALUES (?, ?, ?, ?)
-                            ON CONFLICT (svix_id) DO NOTHING
-                            """)
-                    for message in messages {
-                        try statement.execute(arguments: [
-                            message.svixID, message.source.rawValue, message.receivedAt.sql, storedBody(message.body),
-                        ])
-                        outcomes.append(database.changesCount > 0 ? .stored : .repeated)
+                    var insertion = InboxInsertion(database: database)
+                    var rest = messages[...]
+                    while !rest.isEmpty {
+                        let rows = InboxInsertion.rowCounts.first { $0 <= rest.count } ?? 1
+                        outcomes += try insertion.insert(rest.prefix(rows))
+                        rest = rest.dropFirst(rows)
                     }
                     return .commit
                 }
@@ -171,6 +167,68 @@ extension Ledger {
             replace(pool)
             return messages.map { _ in .failed(failure) }
         }
+    }
+}
+
+/// Appends messages inside a transaction, many with one statement: a quarter of the time of as many statements.
+private struct InboxInsertion {
+    /// A few sizes, each compiled once.
+    static let rowCounts = [64, 16, 4, 1]
+
+    private static let sql = Dictionary(
+        uniqueKeysWithValues: rowCounts.map { count in
+            let rows = Array(repeating: "(?, ?, ?, ?)", count: count).joined(separator: ", ")
+            return (count, "INSERT INTO webhook_events (svix_id, source, received_at, body) VALUES \(rows)")
+        })
+
+    let database: Database
+    /// Messages of one commit have few different times, and writing a time costs as much as storing a message.
+    private var lastTime: (Timestamp, DatabaseValue)?
+
+    init(database: Database) {
+        self.database = database
+    }
+
+    /// Takes as many messages as one of `rowCounts`.
+    mutating func insert(_ messages: ArraySlice<InboxMessage>) throws -> [AppendOutcome] {
+        do {
+            guard let sql = Self.sql[messages.count] else { return try messages.map { try insertUnlessRepeated($0) } }
+            var values: [DatabaseValue] = []
+            values.reserveCapacity(messages.count * 4)
+            for message in messages { append(message, to: &values) }
+            let statement = try database.cachedStatement(sql: sql)
+            try statement.execute(arguments: StatementArguments(values))
+            return Array(repeating: .stored, count: messages.count)
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
+            // One has been there before. The statement has been undone as a whole, the transaction has not.
+            return try messages.map { try insertUnlessRepeated($0) }
+        }
+    }
+
+    private mutating func insertUnlessRepeated(_ message: InboxMessage) throws -> AppendOutcome {
+        var values: [DatabaseValue] = []
+        append(message, to: &values)
+        let statement = try database.cachedStatement(
+            sql: """
+                INSERT INTO webhook_events (svix_id, source, received_at, body) VALUES (?, ?, ?, ?)
+                ON CONFLICT (svix_id) DO NOTHING
+                """)
+        try statement.execute(arguments: StatementArguments(values))
+        return database.changesCount > 0 ? .stored : .repeated
+    }
+
+    private mutating func append(_ message: InboxMessage, to values: inout [DatabaseValue]) {
+        let time: DatabaseValue
+        if let lastTime, lastTime.0 == message.receivedAt {
+            time = lastTime.1
+        } else {
+            time = message.receivedAt.sql.databaseValue
+            lastTime = (message.receivedAt, time)
+        }
+        values.append(message.svixID?.databaseValue ?? .null)
+        values.append(message.source.rawValue.databaseValue)
+        values.append(time)
+        values.append(storedBody(message.body))
     }
 }
 
