@@ -64,8 +64,10 @@ extension Settings {
         .init(
             "seam.timeout", \.seam.timeout, .duration(.milliseconds(100) ... .seconds(300)),
             "how long one request to Seam may take"),
+        // Each request under way blocks a thread, and Dispatch has 255 for all of the process: with 256 requests that hang, a webhook
+        // waited 13 s for its answer.
         .init(
-            "seam.max_concurrent_requests", \.seam.maxConcurrentRequests, .number(1...256),
+            "seam.max_concurrent_requests", \.seam.maxConcurrentRequests, .number(1...128),
             "requests to Seam at a time"),
         .init("database.path", \.database.path, .path, restart: true, "the SQLite file"),
     ]

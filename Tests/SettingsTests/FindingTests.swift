@@ -35,6 +35,12 @@ import Testing
             try Scratch().findings(yaml) == ["2: control characters are not allowed. Fix: remove what is not text."])
     }
 
+    /// More would leave no thread for the listener while Seam hangs.
+    @Test func requestsAtATimeAreBoundedByTheThreadsThereAre() throws {
+        #expect(try Scratch().load("seam:\n  max_concurrent_requests: 128\n").seam.maxConcurrentRequests == 128)
+        #expect(try Scratch().findings("seam:\n  max_concurrent_requests: 129\n").count == 1)
+    }
+
     @Test(arguments: ["- a\n- b\n", "hello\n", "sparekey\n"])
     func aFileThatIsNoMappingIsRefused(_ yaml: String) throws {
         #expect(try Scratch().findings(yaml) == ["1: is not a list of keys and values. Fix: see config/sparekey.yaml."])
