@@ -38,6 +38,7 @@ struct CommitFailureTests {
             house.model.failCode(code)
             let message = HandMade.failure(of: code, on: lock)
             let intruder = try Intruder(house.settings.database.path)
+            // After 5 s, by the commit that failed or by the listener that waited for it so long: the sender sees no difference.
             let refused = try await house.post(message)
             #expect(refused.status == 503)
             #expect(refused.header("retry-after") != nil)
@@ -118,6 +119,7 @@ struct CommitFailureTests {
             let intruder = try Intruder(house.settings.database.path)
             let refused = try await house.post(HandMade(#"{"event_id": "1", "event_type": "noise"}"#))
             #expect(refused.status == 503)
+            try await eventually("it is not ready") { try await house.admin("GET", "/readyz").status == 503 }
             try intruder.leave()
             try await eventually("it is ready") { try await house.admin("GET", "/readyz").status == 200 }
         }
