@@ -157,8 +157,10 @@ extension Ledger {
                         outcomes += try insertion.insert(rest.prefix(rows))
                         rest = rest.dropFirst(rows)
                     }
+                    try interruption(.beforeCommit)
                     return .commit
                 }
+                try interruption(.afterCommit)
                 return outcomes
             }
         } catch {

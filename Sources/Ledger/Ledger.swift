@@ -9,6 +9,14 @@ internal import Glibc
 internal import Musl
 #endif
 
+/// Where a process may end in the middle of a write.
+package enum WriteMoment: Sendable {
+    /// Everything is written and nothing of it is kept.
+    case beforeCommit
+    /// Everything is kept, and whoever asked for it has not learned so.
+    case afterCommit
+}
+
 /// The record of everything that was received, decided and done, in one SQLite file.
 ///
 /// WAL, `synchronous=FULL`, one serial writer, many readers. All calls are safe from any task; what they await runs on the
@@ -18,6 +26,7 @@ package final class Ledger: Sendable {
     package let random: RandomSource
     /// Nil where the database is shared with a daemon.
     private let lock: LedgerLock?
+    let interruption: @Sendable (WriteMoment) throws -> Void
     private let connection: Mutex<Connection>
     /// Held by whoever closes or opens connections, so that two that saw the same failure do not open two pools: two writers in
     /// one process would wait for each other's locks. Waiting for it blocks.
@@ -34,10 +43,15 @@ package final class Ledger: Sendable {
 
     /// Opens or creates the database, migrates it, and asserts that it is durable.
     ///
+    /// - Parameter interruption: called around each commit; what it throws ends the write there, as the end of the process would.
     /// - Throws: `LedgerError`; also when the file is newer than this program or in use by another daemon.
-    package init(path: String, random: RandomSource = RandomSource()) throws(LedgerError) {
+    package init(
+        path: String, random: RandomSource = RandomSource(),
+        interruption: @escaping @Sendable (WriteMoment) throws -> Void = { _ in }
+    ) throws(LedgerError) {
         self.path = path
         self.random = random
+        self.interruption = interruption
         lock = try LedgerLock(databasePath: path)
         connection = Mutex(.open(try Self.open(path: path)))
     }
@@ -49,6 +63,7 @@ package final class Ledger: Sendable {
     package init(sharing path: String, random: RandomSource = RandomSource()) throws(LedgerError) {
         self.path = path
         self.random = random
+        interruption = { _ in }
         lock = nil
         guard access(path, F_OK) == 0 else {
             throw LedgerError(
@@ -110,7 +125,15 @@ package final class Ledger: Sendable {
     func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(LedgerError)
         -> Value
     {
-        try await writing { pool in try await pool.write(body) }
+        try await writing { [interruption] pool in
+            let value = try await pool.write { database in
+                let value = try body(database)
+                try interruption(.beforeCommit)
+                return value
+            }
+            try interruption(.afterCommit)
+            return value
+        }
     }
 
     /// For what SQLite does outside transactions only.
