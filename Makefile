@@ -6,7 +6,10 @@ SWIFT_BUILD = swift build $(SWIFT_FLAGS)
 PREFIX ?= /usr/local
 VENV = .venv
 
-.PHONY: build run test swift-test python-test format lint bench install clean build-packages test-packages
+SEEDS ?= 1000
+OUTCOME_SEEDS ?= 5
+
+.PHONY: build run test simulate outcomes swift-test python-test format lint bench install clean build-packages test-packages
 
 build: build-packages
 	$(SWIFT_BUILD)
@@ -35,6 +38,19 @@ format:
 
 lint:
 	swift format lint --strict -r Package.swift Sources Tests
+
+# The whole of Sparekey against the simulated Seam, SEEDS worlds in two processes; a seed that fails is named with how to replay it.
+simulate: build-packages
+	swift build -c release --product simulate
+	@half=$$(( ($(SEEDS) + 1) / 2 )); \
+	.build/release/simulate run 1 $$half & first=$$!; \
+	.build/release/simulate run $$((half + 1)) $$(($(SEEDS) - half)); second=$$?; \
+	wait $$first && exit $$second
+
+# Guests let in, by workload: Sparekey, a plain handler, an oracle.
+outcomes: build-packages
+	swift build -c release --product simulate
+	.build/release/simulate outcomes $(OUTCOME_SEEDS)
 
 # Ratios against peers measured in the same run.
 bench: test-packages $(VENV)/ready

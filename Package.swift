@@ -116,6 +116,15 @@ let package = Package(
                 logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "Delivery", "Failover", "HTTPClient", "JSON", "Ledger", "Policy", "Sandbox", "Seam", "Signatures",
+                "Time", "Words", logging, .product(name: "GRDB", package: "GRDB.swift"),
+            ], path: "Tests/Simulation", swiftSettings: settings),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulation"], path: "Tests/simulate", swiftSettings: settings),
+        tests("Simulation"),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

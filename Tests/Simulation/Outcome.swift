@@ -1,0 +1,106 @@
+internal import Sandbox
+internal import Time
+
+/// Who looks after the guests.
+package enum Column: String, CaseIterable, Sendable {
+    case defaults = "Sparekey, defaults"
+    case recommended = "Sparekey, recommended"
+    case plain = "plain handler"
+    case oracle = "oracle"
+}
+
+/// What came of one workload, one seed and one column.
+package struct Outcome: Sendable {
+    /// Guests whose stay began.
+    package var arrivals = 0
+    /// Of these, whose own code did not work when it did.
+    package var inNeed = 0
+    /// Of the arrivals, who held a working code and knew it.
+    package var letIn = 0
+    package var backupsSpent = 0
+    /// Of these, on guests whose own code worked when the stay began.
+    package var backupsWasted = 0
+
+    package static func + (left: Outcome, right: Outcome) -> Outcome {
+        Outcome(
+            arrivals: left.arrivals + right.arrivals, inNeed: left.inNeed + right.inNeed,
+            letIn: left.letIn + right.letIn,
+            backupsSpent: left.backupsSpent + right.backupsSpent,
+            backupsWasted: left.backupsWasted + right.backupsWasted)
+    }
+
+    package static func of(_ workload: Workload, seed: UInt64, column: Column) async throws -> Outcome {
+        let need = column == .oracle ? try await Self.run(workload, seed, column: nil, need: []).inNeed : []
+        return try await run(workload, seed, column: column, need: need).outcome
+    }
+
+    /// - Parameter column: nil: nobody looks after the guests, which shows who will be in need.
+    private static func run(
+        _ workload: Workload, _ seed: UInt64, column: Column?, need: Set<Int>
+    ) async throws -> (outcome: Outcome, inNeed: Set<Int>) {
+        var settings = WorldSettings()
+        if column == .recommended {
+            settings.leadTime = .hours(36)
+            settings.reserve = 1
+            settings.sweepInterval = .minutes(1)
+            settings.stateInterval = .minutes(5)
+            settings.retry.maximum = .minutes(1)
+        }
+        let world = World(seed: seed, settings: settings, weather: .calm, options: workload.options)
+        defer { world.close() }
+        workload.people(world, seed: seed)
+        switch column {
+        case .defaults, .recommended: try world.start()
+        case .plain: world.caretaker = PlainHandler()
+        case .oracle: world.caretaker = Oracle(inNeed: need)
+        case nil: break
+        }
+        let watch = ArrivalWatch()
+        world.watch = watch
+        try await world.run(until: World.start + workload.length)
+        var outcome = watch.outcome
+        outcome.backupsSpent = watch.pulledFor(in: world).count
+        outcome.backupsWasted = watch.pulledFor(in: world).count { watch.arrived[$0] == true }
+        return (outcome, watch.inNeed)
+    }
+}
+
+/// Stands at each door when a stay begins.
+final class ArrivalWatch {
+    private(set) var outcome = Outcome()
+    /// By guest: whether their own code worked.
+    private(set) var arrived: [Int: Bool] = [:]
+
+    var inNeed: Set<Int> { Set(arrived.filter { !$0.value }.keys) }
+
+    func look(at world: World) {
+        for (guest, id) in world.guests.enumerated() where arrived[guest] == nil {
+            guard let code = world.model.code(id), let startsAt = code.startsAt, startsAt <= world.now else { continue }
+            let ownWorks = code.status == .set
+            arrived[guest] = ownWorks
+            outcome.arrivals += 1
+            if !ownWorks { outcome.inNeed += 1 }
+            if ownWorks || hasWorkingBackup(code, world) { outcome.letIn += 1 }
+        }
+    }
+
+    /// The next stay that begins.
+    func nextArrival(after now: Timestamp, in world: World) -> Timestamp? {
+        world.guests.enumerated().compactMap { guest, id in
+            arrived[guest] == nil ? world.model.code(id)?.startsAt : nil
+        }.filter { $0 > now }.min()
+    }
+
+    private func hasWorkingBackup(_ code: SandboxCode, _ world: World) -> Bool {
+        guard let backupID = code.pulledBackupID, let backup = world.model.code(backupID), backup.status == .set,
+            backup.endsAt.map({ $0 > world.now }) ?? false, backup.startsAt.map({ $0 <= world.now }) ?? false
+        else { return false }
+        if let caretaker = world.caretaker { return caretaker.hasTold(backupID) }
+        return world.witness.told.contains { $0.backupID == backupID && $0.pin == backup.pin }
+    }
+
+    /// The guests for whom a backup was pulled.
+    func pulledFor(in world: World) -> [Int] {
+        world.guests.indices.filter { world.model.code(world.guests[$0])?.pulledBackupID != nil }
+    }
+}

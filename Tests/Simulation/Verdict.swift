@@ -1,0 +1,164 @@
+internal import GRDB
+internal import Policy
+internal import Sandbox
+internal import Time
+
+/// The invariants that hold once all is quiet.
+struct Verdict {
+    let world: World
+
+    private var witness: Witness { world.witness }
+    private var model: SandboxModel { world.model }
+
+    /// Something of what the invariants ask for is still on its way.
+    var isBusy: Bool {
+        !witness.rows(
+            """
+            SELECT 1 FROM failovers WHERE state IN ('pending', 'waiting') AND coalesce(reason, '') NOT IN ('lead_time', 'reserved')
+            UNION ALL SELECT 1 FROM deliveries WHERE state = 'pending'
+            UNION ALL SELECT 1 FROM substitutions WHERE state = 'active' AND look_attempts > 0 LIMIT 1
+            """
+        ).isEmpty
+    }
+
+    func check() {
+        failuresAreSettled()
+        backupsAreCounted()
+        recordsEqualSeam()
+        guestsAreTold()
+    }
+
+    private func failuresAreSettled() {
+        let leadTime = world.settings.leadTime
+        for row in witness.rows("SELECT * FROM failovers WHERE state IN ('pending', 'waiting')") {
+            let id: String = row["access_code_id"]
+            let startsAt = (row["original_starts_at"] as String?).flatMap { Timestamp($0) }
+            // A reserve gives a far stay one code an hour, however many there are.
+            let wait: Duration? =
+                switch row["reason"] as String? {
+                case "lead_time": leadTime
+                case "reserved": .hours(24)
+                default: nil
+                }
+            let waitsForItsTime = wait.map { wait in startsAt.map { $0 > world.now + wait } ?? false } ?? false
+            if !waitsForItsTime {
+                witness.violate(
+                    "1 \(id) is still \(row["state"] as String) (\(row["reason"] as String? ?? "-")), next at \(row["next_attempt_at"] as String? ?? "-")"
+                )
+            }
+        }
+        for id in world.guests {
+            guard let code = model.code(id), !code.errors.isEmpty, code.status != .removing,
+                let endsAt = code.endsAt, endsAt > world.now + .minutes(30),
+                let device = model.device(code.deviceID), device.supportsBackupPool, device.isBackupPoolEnabled
+            else { continue }
+            let row = witness.rows("SELECT state, reason FROM failovers WHERE access_code_id = ?", [id]).first
+            let state = row?["state"] as String? ?? "unknown"
+            let isSettled =
+                state == "substituted" || state == "waiting" && ["lead_time", "reserved"].contains(row?["reason"])
+            if !isSettled {
+                witness.violate("1 \(id) has failed and is \(state) (\(row?["reason"] as String? ?? "-"))")
+            }
+        }
+    }
+
+    private func backupsAreCounted() {
+        let substitutions = witness.rows(
+            """
+            SELECT s.original_access_code_id AS original, s.backup_access_code_id AS backup, f.reason,
+                EXISTS (SELECT 1 FROM pulls p WHERE p.failover_id = f.failover_id) AS was_intended
+            FROM substitutions s JOIN failovers f USING (failover_id)
+            """)
+        let originals = substitutions.map { $0["original"] as String }
+        let backups = substitutions.map { $0["backup"] as String }
+        if Set(originals).count != originals.count { witness.violate("2 an original has two backups") }
+        if Set(backups).count != backups.count { witness.violate("2 a backup is recorded for two originals") }
+        let ours = Dictionary(witness.pulls.map { ($0.backupID, $0.originalID) }) { first, _ in first }
+        for row in substitutions {
+            let (original, backup): (String, String) = (row["original"], row["backup"])
+            let isOurs = ours[backup] == original
+            // Who pulled cannot be told where our own answer was lost and somebody else asked too.
+            let reasonFits = isOurs ? row["reason"] == "pulled" : row["reason"] == "adopted" || row["was_intended"]
+            if !reasonFits {
+                witness.violate(
+                    "2 \(original) is \(row["reason"] as String), and the backup was \(isOurs ? "" : "not ")pulled by us"
+                )
+            }
+            if !isOurs && !witness.pulledElsewhere.contains(backup) {
+                witness.violate("2 \(original) is recorded with \(backup), which nobody pulled for it")
+            }
+        }
+        for pull in witness.pulls where !backups.contains(pull.backupID) {
+            // Nothing leads to the backup any more when the original is gone before the answer was recorded.
+            if model.code(pull.originalID) != nil {
+                witness.violate("2 \(pull.backupID) was pulled for \(pull.originalID) at \(pull.at) and never recorded")
+            }
+        }
+    }
+
+    private func recordsEqualSeam() {
+        for row in witness.rows("SELECT * FROM substitutions") {
+            let (id, original): (String, String) = (row["substitution_id"], row["original_access_code_id"])
+            let state: String = row["state"]
+            let backup = model.code(row["backup_access_code_id"])
+            guard state == "active" else {
+                // What Sparekey no longer follows must not open the door for long.
+                if state == "ended", let backup, let endsAt = backup.endsAt, endsAt > world.now + .minutes(30) {
+                    witness.violate("5 \(id) has ended, and its backup goes on until \(endsAt)")
+                }
+                continue
+            }
+            guard let backup else {
+                witness.violate("5 \(id) is active, and its backup is gone")
+                continue
+            }
+            let (startsAt, endsAt): (String?, String?) = (row["backup_starts_at"], row["backup_ends_at"])
+            if backup.startsAt?.description != startsAt || backup.endsAt?.description != endsAt {
+                witness.violate(
+                    "5 \(id) is recorded until \(endsAt ?? "-") and is until \(backup.endsAt.map { "\($0)" } ?? "-")")
+            }
+            if backup.pin != row["backup_code"] { witness.violate("5 the PIN of \(id) is recorded as another") }
+            if let code = model.code(original), code.endsAt != backup.endsAt {
+                witness.violate(
+                    "5 the backup of \(original) ends at \(backup.endsAt.map { "\($0)" } ?? "-"), its stay at \(code.endsAt.map { "\($0)" } ?? "-")"
+                )
+            }
+            if model.code(original) == nil, world.settings.onCancel == .endBackup, backup.status != .removing {
+                witness.violate("5 \(original) is gone, and its backup stays")
+            }
+        }
+    }
+
+    private func guestsAreTold() {
+        for row in witness.rows(
+            """
+            SELECT s.*, (SELECT count(*) FROM deliveries d WHERE d.substitution_id = s.substitution_id
+                AND d.kind = 'created' AND d.state = 'delivered') AS told
+            FROM substitutions s
+            """)
+        {
+            let id: String = row["substitution_id"]
+            let wasReceived = witness.told.contains { $0.substitutionID == id && $0.type == "substitution.created" }
+            let isTold = (row["told"] as Int) > 0
+            if isTold && !wasReceived { witness.violate("6 \(id) counts as told and was not") }
+            if row["state"] == "active", row["removal_requested_at"] == nil, !isTold {
+                witness.violate("6 \(id) was never told")
+            }
+            if row["state"] == "ended", !wasReceived,
+                let recorded = (row["recorded_at"] as String?).flatMap({ Timestamp($0) }),
+                let end = (row["backup_ends_at"] as String?).flatMap({ Timestamp($0) }),
+                end.duration(since: recorded) > .hours(3)
+            {
+                witness.violate("6 \(id) was never told in \(end.duration(since: recorded))")
+            }
+            // The last that was said is what is so.
+            if row["state"] == "active",
+                let last = witness.told.last(where: {
+                    $0.substitutionID == id && ($0.type == "substitution.created" || $0.type == "substitution.updated")
+                }), last.pin != row["backup_code"] || last.endsAt?.description != row["backup_ends_at"]
+            {
+                witness.violate("6 what was told last of \(id) is no longer so")
+            }
+        }
+    }
+}

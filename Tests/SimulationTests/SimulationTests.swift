@@ -1,0 +1,21 @@
+import Simulation
+import Testing
+
+@Suite struct SimulationTests {
+    /// 200 seeds in parts, so that the processors share them.
+    @Test(arguments: Array(stride(from: UInt64(1), to: 201, by: 25)))
+    func `Whatever goes wrong, the invariants hold`(first: UInt64) async throws {
+        for seed in first..<(first + 25) {
+            let report = try await Simulation(seed: seed).run()
+            #expect(report.violations.isEmpty, "seed \(seed): replay it with `simulate run \(seed) 1`")
+        }
+    }
+
+    @Test func `The same seed gives the same run`() async throws {
+        let first = try await Simulation(seed: 7).run()
+        let second = try await Simulation(seed: 7).run()
+        #expect(first.dump == second.dump)
+        #expect(first.dump.contains("\npulls\n"))
+        #expect(try await Simulation(seed: 8).run().dump != first.dump)
+    }
+}
