@@ -84,6 +84,11 @@ extension AccessCode {
         errors.first { $0.isBlocking }
     }
 
+    /// Whether it is on its way out: the booking was cancelled, and the lock has still to let the code go.
+    package var isBeingDeleted: Bool {
+        status == "removing" || pendingMutations.contains("deleting") || warningCodes.contains("being_deleted")
+    }
+
     /// Whether the lock has the code: no blocking error, and set or scheduled on the device. Where `status` is absent (the newest
     /// API deprecates it), that no `creating` mutation is pending has to do.
     package var isSet: Bool {

@@ -63,6 +63,7 @@ package func decide(_ situation: Situation) -> Decision {
     }
     if code.kind != .timeBound { return .ineligible(.notTimeBound) }
     if let backupID = code.pulledBackupID { return .adopt(backupID: backupID) }
+    if code.isBeingDeleted { return .notNeeded(.codeDeleted) }
     if code.isSet { return .notNeeded(.recovered) }
     if let leadTime = situation.leadTime, let startsAt = code.startsAt, startsAt > situation.now + leadTime {
         return .wait(.leadTime, until: startsAt - leadTime)

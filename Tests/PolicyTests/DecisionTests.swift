@@ -52,6 +52,19 @@ import Time
         #expect(decision(code) == .ineligible(.notTimeBound))
     }
 
+    /// Found by the simulation, seed 115: the booking was cancelled while the lock was offline.
+    @Test(arguments: ["status", "mutation", "warning"])
+    func aCodeThatIsBeingDeletedNeedsNothing(sign: String) {
+        let code = failedCode {
+            switch sign {
+            case "status": ($0.status, $0.errors) = ("removing", [])
+            case "mutation": $0.pendingMutations = ["deleting"]
+            default: $0.warningCodes = ["being_deleted"]
+            }
+        }
+        #expect(decision(code) == .notNeeded(.codeDeleted))
+    }
+
     @Test func aBackupThatSomebodyPulledIsAdopted() {
         let code = failedCode {
             $0.pulledBackupID = "backup"
