@@ -42,9 +42,6 @@ package struct Outcome: Sendable {
         if column == .recommended {
             settings.leadTime = .hours(36)
             settings.reserve = 1
-            settings.sweepInterval = .minutes(1)
-            settings.stateInterval = .minutes(5)
-            settings.retry.maximum = .minutes(1)
         }
         let world = World(seed: seed, settings: settings, weather: .calm, options: workload.options)
         defer { world.close() }
@@ -73,11 +70,23 @@ final class ArrivalWatch {
 
     var inNeed: Set<Int> { Set(arrived.filter { !$0.value }.keys) }
 
+    /// Those whose stay has not begun, the soonest last; stays do not move in a workload.
+    private var coming: [(startsAt: Timestamp, guest: Int)] = []
+    private var known = 0
+
     func look(at world: World) {
-        for (guest, id) in world.guests.enumerated() where arrived[guest] == nil {
-            guard let code = world.model.code(id), let startsAt = code.startsAt, startsAt <= world.now else { continue }
+        if known < world.guests.count {
+            for guest in known..<world.guests.count {
+                if let startsAt = world.model.code(world.guests[guest])?.startsAt { coming.append((startsAt, guest)) }
+            }
+            known = world.guests.count
+            coming.sort { ($1.startsAt, $1.guest) < ($0.startsAt, $0.guest) }
+        }
+        while let next = coming.last, next.startsAt <= world.now {
+            coming.removeLast()
+            guard let code = world.model.code(world.guests[next.guest]) else { continue }
             let ownWorks = code.status == .set
-            arrived[guest] = ownWorks
+            arrived[next.guest] = ownWorks
             outcome.arrivals += 1
             if !ownWorks { outcome.inNeed += 1 }
             if ownWorks || hasWorkingBackup(code, world) { outcome.letIn += 1 }
@@ -85,11 +94,7 @@ final class ArrivalWatch {
     }
 
     /// The next stay that begins.
-    func nextArrival(after now: Timestamp, in world: World) -> Timestamp? {
-        world.guests.enumerated().compactMap { guest, id in
-            arrived[guest] == nil ? world.model.code(id)?.startsAt : nil
-        }.filter { $0 > now }.min()
-    }
+    var nextArrival: Timestamp? { coming.last?.startsAt }
 
     private func hasWorkingBackup(_ code: SandboxCode, _ world: World) -> Bool {
         guard let backupID = code.pulledBackupID, let backup = world.model.code(backupID), backup.status == .set,

@@ -1,10 +1,12 @@
 /// The figure that matters: guests let in, by workload and by who looks after them.
 package enum OutcomesTable {
-    package static func print(seeds: [UInt64], line: @Sendable (String) -> Void) async throws {
+    /// - Parameter workload: the place of the only one to count; nil: all.
+    package static func print(seeds: [UInt64], workload only: Int? = nil, line: @Sendable (String) -> Void) async throws
+    {
         line(
             "| workload | " + Column.allCases.map { "\($0.rawValue): let in / wasted" }.joined(separator: " | ") + " |")
         line("|---|" + Column.allCases.map { _ in "---|" }.joined())
-        for workload in Workload.allCases {
+        for (place, workload) in Workload.allCases.enumerated() where only == nil || only == place {
             var cells: [String] = []
             for column in Column.allCases {
                 var sum = Outcome()

@@ -29,7 +29,7 @@ package enum Workload: String, CaseIterable, Sendable {
     /// Makes the locks and puts everything that happens on the agenda.
     func people(_ world: World, seed: UInt64) {
         var draw = Draw(seed: seed &* 11 &+ 3)
-        let locks = self == .calmWeek ? 12 : 8
+        let locks = self == .calmWeek ? 5 : 8
         for place in 0..<locks {
             var device = SandboxDeviceSpecification(name: "Door \(place)")
             device.schedulesNatively = place % 4 != 3
@@ -38,7 +38,7 @@ package enum Workload: String, CaseIterable, Sendable {
         let end = World.start + length
         switch self {
         case .calmWeek:
-            book(world, &draw, count: 120, failing: 0.04, recovering: 0.3)
+            book(world, &draw, count: 100, failing: 0.06, recovering: 0.3)
         case .hubOffline:
             book(world, &draw, count: 120, failing: 0.03, recovering: 0.3)
             let off = World.start + draw.duration(.hours(20), .hours(24))

@@ -152,7 +152,7 @@ final class World: @unchecked Sendable {
             }
             guard !isDead || sparekey == nil else { continue }
             var next =
-                [end, model.nextDue, agenda.last?.at, restartAt, watch?.nextArrival(after: now, in: self)].compactMap {
+                [end, model.nextDue, agenda.last?.at, restartAt, watch?.nextArrival].compactMap {
                     $0
                 }.min() ?? end
             if let times = try await sparekey?.dueTimes() {

@@ -14,12 +14,13 @@ enum Simulate {
         case "dump": print(try await Simulation(seed: number(arguments, 1) ?? 1).run().dump)
         case "outcomes":
             let count = number(arguments, 1) ?? 5
-            try await OutcomesTable.print(seeds: Array(1...max(1, count))) { line in
+            try await OutcomesTable.print(seeds: Array(1...max(1, count)), workload: number(arguments, 2).map(Int.init))
+            { line in
                 print(line)
                 fflush(nil)
             }
         default:
-            print("usage: simulate run FIRST COUNT | simulate dump SEED | simulate outcomes SEEDS")
+            print("usage: simulate run FIRST COUNT | simulate dump SEED | simulate outcomes SEEDS [WORKLOAD]")
             exit(64)
         }
     }
