@@ -2,14 +2,16 @@
 
 BUILD_PACKAGES = libssl-dev libsqlite3-dev libcurl4-openssl-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) python3-venv sqlite3 strace openssl curl
+BENCH_PACKAGES = $(BUILD_PACKAGES) python3-venv nginx-light wrk nodejs sqlite3
 SWIFT_BUILD = swift build $(SWIFT_FLAGS)
 PREFIX ?= /usr/local
 VENV = .venv
+BENCH_VENV = .venv-bench
 
 SEEDS ?= 1000
 OUTCOME_SEEDS ?= 5
 
-.PHONY: build run test simulate outcomes swift-test python-test format lint bench install clean build-packages test-packages
+.PHONY: build run test simulate outcomes swift-test python-test format lint bench install clean build-packages test-packages bench-packages
 
 build: build-packages
 	$(SWIFT_BUILD)
@@ -52,10 +54,16 @@ outcomes: build-packages
 	swift build -c release --product simulate
 	.build/release/simulate outcomes $(OUTCOME_SEEDS)
 
-# Ratios against peers measured in the same run.
-bench: test-packages $(VENV)/ready
+# Ratios against peers measured in the same run; a few minutes. The figures go to .build/bench.json, the chart to .build/bench.svg.
+bench: bench-packages $(BENCH_VENV)/ready
 	swift build -c release --product sparekey
-	$(VENV)/bin/python Tests/Python/bench.py
+	swift build -c release --product bench-server
+	$(BENCH_VENV)/bin/python Benchmarks/bench.py --json .build/bench.json --chart .build/bench.svg
+
+$(BENCH_VENV)/ready: Benchmarks/requirements.txt
+	python3 -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r Benchmarks/requirements.txt
+	touch $@
 
 install:
 	swift build -c release --product sparekey --static-swift-stdlib
@@ -69,10 +77,13 @@ install:
 
 clean:
 	swift package clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(BENCH_VENV)
 
 build-packages:
 	@.ci/install-packages $(BUILD_PACKAGES)
 
 test-packages:
 	@.ci/install-packages $(TEST_PACKAGES)
+
+bench-packages:
+	@.ci/install-packages $(BENCH_PACKAGES)
