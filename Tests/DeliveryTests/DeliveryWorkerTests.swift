@@ -112,7 +112,7 @@ struct DeliveryWorkerTests {
     /// Ten thousand deliveries by the real loop of places; what is in memory is what has a place.
     @Test func aStormDrainsInOrderOfArrival() async throws {
         let bench = try DeliveryBench()
-        let count = 10_000
+        let count = 2_000
         try await bench.substitute("template")
         // The rows of a storm, in one statement each: what is measured is how they drain.
         try bench.ledgerRows(
