@@ -1,6 +1,6 @@
 package import Policy
 
-/// Which locks can give a backup code (shared API facts, section 4.3). A lock counts as unsupported only when it says so.
+/// Which locks can give a backup code (Seam's API reference). A lock counts as unsupported only when it says so.
 package enum PoolSupport {
     package static func findings(_ devices: [Device]) -> [CheckFinding] {
         guard !devices.isEmpty else {

@@ -1,6 +1,6 @@
 package import Time
 
-/// What Seam says of one access code, as far as a decision may depend on it (shared API facts, section 4.1).
+/// What Seam says of one access code, as far as a decision may depend on it (Seam's API reference).
 package struct AccessCode: Sendable, Equatable {
     package enum Kind: Sendable, Equatable {
         case timeBound, ongoing

@@ -1,4 +1,4 @@
-/// What Seam says of one lock, as far as a decision or a message may depend on it (shared API facts, section 4.3).
+/// What Seam says of one lock, as far as a decision or a message may depend on it (Seam's API reference).
 package struct Device: Sendable, Equatable {
     package var id: String
     package var name: String?

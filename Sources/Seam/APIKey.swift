@@ -2,7 +2,7 @@
 package struct APIKey: Sendable, Equatable {
     let text: String
 
-    /// Accepts what a daemon can work with, by prefix (shared API facts, section 2), and says what else a text is.
+    /// Accepts what a daemon can work with, by prefix (Seam's API reference), and says what else a text is.
     ///
     /// - Throws: `SeamConfigurationError`, which does not quote the text.
     package init(_ text: String) throws(SeamConfigurationError) {

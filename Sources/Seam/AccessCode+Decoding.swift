@@ -3,7 +3,7 @@ internal import Policy
 internal import Time
 
 extension AccessCode {
-    /// Reads an `access_code` (shared API facts, section 4.1). Only its two identifiers have to be there; whatever else
+    /// Reads an `access_code` (Seam's API reference). Only its two identifiers have to be there; whatever else
     /// is missing, null, unknown or of another type is left out.
     init?(_ json: JSONValue) {
         guard let id = json.identifier("access_code_id"), let deviceID = json.identifier("device_id") else {

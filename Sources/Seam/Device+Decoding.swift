@@ -2,7 +2,7 @@ internal import JSON
 internal import Policy
 
 extension Device {
-    /// Reads a `device` (shared API facts, section 4.3). Only its identifier has to be there.
+    /// Reads a `device` (Seam's API reference). Only its identifier has to be there.
     init?(_ json: JSONValue) {
         guard let id = json.identifier("device_id") else { return nil }
         let properties = json["properties"]

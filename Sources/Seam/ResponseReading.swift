@@ -3,7 +3,7 @@ internal import JSON
 internal import Policy
 internal import Time
 
-/// What one HTTP response means (shared API facts, section 5).
+/// What one HTTP response means (Seam's API reference).
 struct ResponseReading {
     let status: Int
     let requestID: String?

@@ -1,7 +1,7 @@
 internal import JSON
 package import Time
 
-/// Which events by the time they were created; both ends are exclusive (shared API facts, section 3.2).
+/// Which events by the time they were created; both ends are exclusive (Seam's API reference).
 package enum EventWindow: Sendable, Equatable {
     case since(Timestamp)
     case between(Timestamp, Timestamp)

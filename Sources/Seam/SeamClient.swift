@@ -3,8 +3,8 @@ internal import JSON
 internal import Policy
 package import Time
 
-/// Seam's API, typed and tolerant: every call is a POST with a JSON body, which works for each route (shared API facts,
-/// section 2). It tries once; whoever calls decides what a failure means.
+/// Seam's API, typed and tolerant: every call is a POST with a JSON body, which works for each route (Seam's
+/// API reference). It tries once; whoever calls decides what a failure means.
 package struct SeamClient: Sendable {
     /// As much as `JSONValue` reads.
     static let maxResponseBytes = 16_777_216

@@ -1,7 +1,7 @@
 internal import JSON
 package import Time
 
-/// An event as Seam sends it by webhook and lists it (shared API facts, section 7), without the PINs that some carry.
+/// An event as Seam sends it by webhook and lists it (Seam's API reference), without the PINs that some carry.
 package struct SeamEvent: Sendable, Equatable {
     /// What an event says of an access code's time frame before and after; nil is "not said", or "none".
     package struct TimeFrameChange: Sendable, Equatable {
@@ -59,7 +59,7 @@ package struct SeamEvent: Sendable, Equatable {
         self.timeFrameChange = timeFrameChange
     }
 
-    /// The event types that Sparekey acts on or records (shared API facts, section 7.6): what its webhook subscribes to
+    /// The event types that Sparekey acts on or records (Seam's API reference): what its webhook subscribes to
     /// and its sweep asks for.
     package static let usedTypes = [
         "access_code.failed_to_set_on_device", "access_code.failed_to_issue", "access_code.set_on_device",

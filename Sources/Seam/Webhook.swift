@@ -1,6 +1,6 @@
 internal import JSON
 
-/// A webhook as registered at Seam (shared API facts, section 4.4). Its text does not hold the secret.
+/// A webhook as registered at Seam (Seam's API reference). Its text does not hold the secret.
 package struct Webhook: Sendable, Equatable {
     package var id: String
     package var url: String

@@ -1,6 +1,6 @@
 internal import JSON
 
-/// The workspace that the key belongs to (shared API facts, section 4.5).
+/// The workspace that the key belongs to (Seam's API reference).
 package struct Workspace: Sendable, Equatable {
     package var id: String
     package var name: String?

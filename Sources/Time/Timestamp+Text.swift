@@ -15,7 +15,7 @@ extension Timestamp: CustomStringConvertible {
         return text
     }
 
-    /// Reads RFC 3339 as Seam writes it: any number of fraction digits up to nine, `Z`, `±HH:MM` or `±HHMM` (shared API facts:
+    /// Reads RFC 3339 as Seam writes it: any number of fraction digits up to nine, `Z`, `±HH:MM` or `±HHMM` (Seam's API reference:
     /// responses carry milliseconds, microseconds and, in old samples, offsets without a colon). Anything else is nil.
     package init?(_ text: some StringProtocol) {
         var reader = DigitReader(bytes: Array(text.utf8.prefix(48)))
