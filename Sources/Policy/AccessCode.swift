@@ -50,7 +50,7 @@ package struct AccessCode: Sendable, Equatable {
     }
 }
 
-/// One entry of an `errors` array. Seam attaches a device's and an account's errors to the access code too (section 4.1.1).
+/// One entry of an `errors` array. Seam attaches a device's and an account's errors to the access code too.
 package struct Issue: Sendable, Equatable {
     package enum Subject: Sendable, Equatable {
         case accessCode, device, connectedAccount

@@ -42,7 +42,7 @@ package struct SandboxAnswer: Sendable, Equatable {
     package func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
 }
 
-/// An error as Seam words it (section 5 of the API facts).
+/// An error as Seam words it (Seam's API reference).
 struct SandboxError: Error {
     var status: Int
     var type: String

@@ -43,7 +43,7 @@ package struct SandboxCode: Sendable, Equatable, CustomStringConvertible, Custom
     /// The guest could open the door with it, or will be able to when the stay starts.
     package var isOnDevice: Bool { status == .set || status == .removing || isScheduledOnDevice }
 
-    /// In the newest SDK only; free text, never to be branched on (section 4.1 of the API facts).
+    /// In the newest SDK only; free text, never to be branched on (Seam's API reference).
     private var displayStatus: String {
         switch status {
         case .set: "Active"
@@ -53,7 +53,7 @@ package struct SandboxCode: Sendable, Equatable, CustomStringConvertible, Custom
         }
     }
 
-    /// As `/access_codes/get` shows it: a device's errors are attached to its codes (section 4.1.1 of the API facts).
+    /// As `/access_codes/get` shows it: a device's errors are attached to its codes (Seam's API reference).
     func json(workspaceID: String, device: SandboxDevice) -> JSONValue {
         [
             "access_code_id": .string(id), "device_id": .string(deviceID), "workspace_id": .string(workspaceID),
@@ -76,7 +76,7 @@ package struct SandboxCode: Sendable, Equatable, CustomStringConvertible, Custom
     }
 }
 
-/// What Seam still has to do on the lock for a code (section 4.1.3 of the API facts).
+/// What Seam still has to do on the lock for a code (Seam's API reference).
 package struct SandboxMutation: Sendable, Equatable {
     package var code: String
     package var createdAt: Timestamp

@@ -1,7 +1,7 @@
 package import JSON
 package import Time
 
-/// One event, as a webhook carries it and `/events/list` shows it: a flat object (section 7.1 of the API facts).
+/// One event, as a webhook carries it and `/events/list` shows it: a flat object (Seam's API reference).
 package struct SandboxEvent: Sendable, Equatable, CustomStringConvertible {
     package var id: String
     package var type: String

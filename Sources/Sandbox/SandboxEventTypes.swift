@@ -1,4 +1,4 @@
-/// The event types of Seam's OpenAPI document (section 3.3 of the API facts), and `failed_to_delete` of the newer SDK.
+/// The event types of Seam's OpenAPI document (Seam's API reference), and `failed_to_delete` of the newer SDK.
 enum SandboxEventTypes {
     static let all: Set<String> = [
         "access_code.created", "access_code.changed", "access_code.name_changed", "access_code.code_changed",

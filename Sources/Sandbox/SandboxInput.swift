@@ -68,7 +68,7 @@ struct SandboxInput: Sendable {
         return text
     }
 
-    /// A page of `items` in their order (section 3.1 of the API facts); the cursor names the query and the last item of the page.
+    /// A page of `items` in their order (Seam's API reference); the cursor names the query and the last item of the page.
     func page<Item>(
         _ items: [Item], id: (Item) -> String, defaultLimit: Int
     ) throws(SandboxError) -> (items: ArraySlice<Item>, pagination: JSONValue) {

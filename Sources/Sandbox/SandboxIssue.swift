@@ -26,7 +26,7 @@ package struct SandboxIssue: Sendable, Equatable {
 
     var warning: JSONValue { entry(key: "warning_code") }
 
-    /// The form in an event, which carries no `is_…_error` flag (section 7.1 of the API facts).
+    /// The form in an event, which carries no `is_…_error` flag (Seam's API reference).
     func entry(key: String) -> JSONValue {
         [key: .string(code), "message": .string(message), "created_at": .string(createdAt.description)]
     }

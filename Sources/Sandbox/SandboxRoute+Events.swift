@@ -50,7 +50,7 @@ extension SandboxRoute {
         let codes = (input.texts("access_code_ids") ?? input.text("access_code_id").map { [$0] }).map(Set.init)
         let devices = (input.texts("device_ids") ?? input.text("device_id").map { [$0] }).map(Set.init)
         let ids = input.texts("event_ids").map(Set.init)
-        // Both ends are exclusive (section 3.2 of the API facts).
+        // Both ends are exclusive (Seam's API reference).
         var events = state.events.filter { event in
             (after.map { event.createdAt > $0 } ?? true) && (before.map { event.createdAt < $0 } ?? true)
                 && (types?.contains(event.type) ?? true) && (ids?.contains(event.id) ?? true)

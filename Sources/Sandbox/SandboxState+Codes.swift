@@ -1,7 +1,7 @@
 internal import JSON
 internal import Time
 
-// The life of an access code on its lock: unset, setting, set, removing, gone (section 4.1 of the API facts).
+// The life of an access code on its lock: unset, setting, set, removing, gone (Seam's API reference).
 extension SandboxState {
     /// Adds the code and puts its programming, its start and its end on the agenda.
     mutating func add(_ newCode: SandboxCode, at now: Timestamp) {

@@ -2,7 +2,7 @@ internal import JSON
 internal import Time
 
 extension SandboxState {
-    /// Which issue arrays an event carries (section 7.1 of the API facts).
+    /// Which issue arrays an event carries (Seam's API reference).
     enum IssueArrays {
         case none, device, all
     }
