@@ -108,11 +108,18 @@ final class AdminPages: Sendable {
     }
 
     private func metricsText() async throws -> Response {
-        let counts = try await ledger.failoverCounts()
-        for state in counts {
+        // Every state and kind each time: one that has become empty must not keep its last number.
+        let failovers = try await ledger.failoverCounts()
+        for state in FailoverState.allCases {
             metrics.set(
-                "sparekey_failovers", to: Double(state.value), [("state", state.key.rawValue)],
+                "sparekey_failovers", to: Double(failovers[state] ?? 0), [("state", state.rawValue)],
                 help: "Failovers by state.")
+        }
+        let alerts = try await ledger.openAlertCounts()
+        for kind in Alert.Kind.allCases {
+            metrics.set(
+                "sparekey_alerts_open", to: Double(alerts[kind] ?? 0), [("alert", kind.rawValue)],
+                help: "Open alerts by kind.")
         }
         return Response(
             200, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],

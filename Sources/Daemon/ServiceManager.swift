@@ -21,10 +21,6 @@ struct ServiceManager: Sendable {
         send("STOPPING=1\nSTATUS=Answering what was read, then stopping")
     }
 
-    func notifyStatus(_ status: String) {
-        send("STATUS=\(status)")
-    }
-
     private func send(_ text: String) {
         guard let socketPath else { return }
         var path = Array(socketPath.utf8)

@@ -146,8 +146,14 @@ struct DecisionTableTests {
             try await house.expect(code, .waiting, "pool_empty")
             #expect(house.model.counters.pulls.isEmpty)
             #expect(try house.alerts(on: lock) == ["pool_empty open"])
+            let waiting = try await house.admin("GET", "/metrics").text
+            #expect(waiting.contains("sparekey_failovers{state=\"waiting\"} 1"))
+            #expect(waiting.contains("sparekey_alerts_open{alert=\"pool_empty\"} 1"))
             house.model.refillPool(of: lock)
             try await house.expectSubstituted(code)
+            let helped = try await house.admin("GET", "/metrics").text
+            #expect(helped.contains("sparekey_failovers{state=\"waiting\"} 0"), "an empty state keeps no old number")
+            #expect(helped.contains("sparekey_alerts_open{alert=\"pool_empty\"} 0"))
             #expect(try house.alerts(on: lock) == ["pool_empty"], "one alert however often it is looked at")
         }
     }
