@@ -65,7 +65,7 @@ $(BENCH_VENV)/ready: Benchmarks/requirements.txt
 	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r Benchmarks/requirements.txt
 	touch $@
 
-install:
+install: build-packages
 	swift build -c release --product sparekey --static-swift-stdlib
 	install -D -m 0755 .build/release/sparekey $(DESTDIR)$(PREFIX)/bin/sparekey
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/sparekey/examples config/examples/mail-guest
