@@ -236,6 +236,7 @@ extension Settings.Listen {
     var limits: Limits {
         var limits = Limits()
         limits.maxConnections = maxConnections
+        limits.maxConnectionsPerAddress = maxConnectionsPerAddress
         limits.maxBodyBytes = maxBodyBytes
         limits.headerTimeout = headerTimeout
         limits.idleTimeout = idleTimeout
@@ -286,6 +287,7 @@ extension Metrics {
         case .connectionReset: countEnd("reset", listener)
         case .evictedIdle: countEnd("evicted", listener)
         case .connectionRefused: countEnd("no_room", listener)
+        case .addressRefused: countEnd("address", listener)
         case .connectionClosed: break
         }
     }

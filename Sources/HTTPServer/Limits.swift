@@ -1,7 +1,11 @@
 /// Every bound of the server. Times run on the monotonic clock.
 package struct Limits: Sendable {
-    /// Open connections; at this number the longest idle one gives way.
+    /// Open connections; at this number one that has been idle for long gives way.
     package var maxConnections = 4096
+    /// Open connections from one IPv4 address or IPv6 /64; at this number the longest idle one of them gives way.
+    package var maxConnectionsPerAddress = Int.max
+    /// Whether that holds for this machine itself, where a proxy may stand in front.
+    package var countsLoopback = false
     /// Content of one request, after any chunked coding is removed.
     package var maxBodyBytes = 1_572_864
     /// Request line and fields together; the same again for chunk trailers.

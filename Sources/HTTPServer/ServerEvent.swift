@@ -4,10 +4,12 @@ package enum ServerEvent: Sendable, Equatable {
     case connectionClosed
     /// The server, or the admission hook, refused a request; `reason` is one of a small set of fixed strings.
     case refused(status: Int, reason: String)
-    /// The connection limit was reached and the longest idle connection was closed for a new one.
+    /// A limit of connections was reached and one that had been idle for long was closed for a new one.
     case evictedIdle
-    /// The connection limit was reached, none was idle: the new connection was closed.
+    /// The limit of all connections was reached, none was idle: the new connection was closed.
     case connectionRefused
+    /// The limit of connections from one address was reached, none of them was idle: the new connection was closed.
+    case addressRefused
     /// The process or the system is out of descriptors or memory for sockets.
     case acceptPaused(errno: Int32)
     case acceptResumed

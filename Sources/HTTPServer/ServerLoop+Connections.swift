@@ -3,10 +3,10 @@ internal import CLinux
 /// Between the sockets and the states of their connections.
 extension ServerLoop {
     /// Registers a connection that has just been accepted.
-    func add(_ descriptor: Int32, _ address: SocketAddress, _ now: Instant) {
+    func add(_ descriptor: Int32, _ address: SocketAddress, _ network: PeerNetwork, _ now: Instant) {
         SystemCall.setNoDelay(descriptor)
         let state = ConnectionState(limits: limits, peer: address.text, admission: admission, at: now)
-        let connection = table.insert { key in
+        let connection = table.insert(from: network) { key in
             Connection(
                 descriptor: descriptor, key: key, wire: makeWire?(), state: state, interest: sparekey_epollin)
         }

@@ -80,16 +80,30 @@ extension ServerLoop {
             isStarved = false
             observer(.acceptResumed)
         }
-        if table.count >= limits.maxConnections {
-            guard let idle = table.longestIdleConnection else {
+        let network = PeerNetwork(address)
+        if table.count(from: network) >= limits.maxConnectionsPerAddress,
+            limits.countsLoopback || !network.isLoopback
+        {
+            guard evict(table.longestIdleConnection(from: network)) else {
                 SystemCall.close(descriptor)
-                observer(.connectionRefused)
+                observer(.addressRefused)
                 return
             }
-            observer(.evictedIdle)
-            close(idle)
         }
-        add(descriptor, address, now)
+        if table.count >= limits.maxConnections, !evict(table.fairestIdleConnection) {
+            SystemCall.close(descriptor)
+            observer(.connectionRefused)
+            return
+        }
+        add(descriptor, address, network, now)
+    }
+
+    /// Makes room, if there is one that can give way.
+    private func evict(_ idle: Connection?) -> Bool {
+        guard let idle else { return false }
+        observer(.evictedIdle)
+        close(idle)
+        return true
     }
 
     /// An idle connection gives way; when there is none, accepting pauses until a connection ends, or a little while.
@@ -98,11 +112,7 @@ extension ServerLoop {
             isStarved = true
             observer(.acceptPaused(errno: code))
         }
-        if let idle = table.longestIdleConnection {
-            observer(.evictedIdle)
-            close(idle)
-            return
-        }
+        if evict(table.fairestIdleConnection) { return }
         // The first in line is told at once by closing it, with the descriptor kept for that; the others keep waiting.
         if reserve >= 0 {
             SystemCall.close(reserve)

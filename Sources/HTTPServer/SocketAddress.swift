@@ -30,8 +30,15 @@ struct SocketAddress {
     /// `::`: all addresses, which by custom includes those of IPv4.
     var isIPv6Wildcard: Bool {
         guard family == AF_INET6 else { return false }
-        return with(sockaddr_in6.self) { address in
-            withUnsafeBytes(of: address.sin6_addr) { $0.allSatisfy { $0 == 0 } }
+        return hostBytes.allSatisfy { $0 == 0 }
+    }
+
+    /// The address without its port, in network order: 4 bytes, 16, or none for other families.
+    var hostBytes: [UInt8] {
+        switch family {
+        case AF_INET: with(sockaddr_in.self) { withUnsafeBytes(of: $0.sin_addr) { Array($0) } }
+        case AF_INET6: with(sockaddr_in6.self) { withUnsafeBytes(of: $0.sin6_addr) { Array($0) } }
+        default: []
         }
     }
 

@@ -38,6 +38,9 @@ extension Settings {
         .init("listen.tls.private_key_file", \.listen.tls.privateKeyFile, .path, "PEM, the certificate's key"),
         .init("listen.max_connections", \.listen.maxConnections, .number(1...100_000), "connections open at a time"),
         .init(
+            "listen.max_connections_per_address", \.listen.maxConnectionsPerAddress, .number(1...100_000),
+            "connections open at a time from one address; this machine's own are not counted"),
+        .init(
             "listen.max_body_bytes", \.listen.maxBodyBytes, .number(1024...67_108_864, unit: "bytes"),
             "the largest webhook accepted"),
         .init(

@@ -31,6 +31,7 @@ package struct Settings: Sendable, Equatable {
         package var path = "/webhooks/seam"
         package var tls = TLS()
         package var maxConnections = 4096
+        package var maxConnectionsPerAddress = 512
         package var maxBodyBytes = 1_572_864
         package var headerTimeout: Duration = .seconds(10)
         package var idleTimeout: Duration = .seconds(60)

@@ -284,8 +284,8 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 final class Kept: @unchecked Sendable {
     let client: TestClient
 
-    init(port: Int, _ text: String) throws {
-        client = try TestClient(port: port)
+    init(port: Int, _ text: String, receiveBuffer: Int32? = nil, from source: String? = nil) throws {
+        client = try TestClient(port: port, receiveBuffer: receiveBuffer, source: source)
         try client.send(text)
     }
 

@@ -21,13 +21,19 @@ final class TestClient {
     let descriptor: Int32
     private var received: [UInt8] = []
 
-    init(port: Int, receiveBuffer: Int32? = nil, family: Int32 = AF_INET) throws {
+    /// - Parameter source: the loopback address to come from; nil leaves it to the system.
+    init(port: Int, receiveBuffer: Int32? = nil, family: Int32 = AF_INET, source: String? = nil) throws {
         descriptor = socket(family, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(what: "socket", errno: errno) }
         if let receiveBuffer { SystemCall.setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
         var wait = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
+        if let source, case .addresses(let found) = SocketAddress.resolve(host: source, port: 0) {
+            guard case .value? = found.first.map({ SystemCall.bind(descriptor, $0) }) else {
+                throw Failure(what: "bind", errno: errno)
+            }
+        }
         let host = family == AF_INET6 ? "::1" : "127.0.0.1"
         guard case .addresses(let addresses) = SocketAddress.resolve(host: host, port: port),
             let address = addresses.first

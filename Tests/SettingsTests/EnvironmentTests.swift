@@ -8,7 +8,8 @@ import Testing
     static let values: [(key: String, text: String)] = [
         ("listen.host", "127.0.0.2"), ("listen.port", "8081"), ("listen.path", "/hook"),
         ("listen.tls.certificate_file", "/c.pem"), ("listen.tls.private_key_file", "/k.pem"),
-        ("listen.max_connections", "17"), ("listen.max_body_bytes", "2048"), ("listen.header_timeout", "11s"),
+        ("listen.max_connections", "17"), ("listen.max_connections_per_address", "16"),
+        ("listen.max_body_bytes", "2048"), ("listen.header_timeout", "11s"),
         ("listen.idle_timeout", "12s"), ("admin.host", "::1"), ("admin.port", "9465"), ("admin.token", Sample.token),
         ("admin.token_file", "FILE:" + Sample.token), ("webhook.secret", Sample.webhookSecret),
         ("webhook.secrets", Sample.webhookSecret + ", " + Sample.secondWebhookSecret),
