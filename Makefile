@@ -10,8 +10,10 @@ BENCH_VENV = .venv-bench
 
 SEEDS ?= 1000
 OUTCOME_SEEDS ?= 5
+MINUTES ?= 1
+FUZZ_TARGETS ?= request chunked connection signature secret event configuration
 
-.PHONY: build run test simulate outcomes swift-test python-test format lint bench install clean build-packages test-packages bench-packages
+.PHONY: build run test simulate outcomes fuzz swift-test python-test format lint bench install clean build-packages test-packages bench-packages
 
 build: build-packages
 	$(SWIFT_BUILD)
@@ -53,6 +55,19 @@ simulate: build-packages
 outcomes: build-packages
 	swift build -c release --product simulate
 	.build/release/simulate outcomes $(OUTCOME_SEEDS)
+
+# libFuzzer with the address sanitizer, MINUTES for each of FUZZ_TARGETS. What is found lies in .build-fuzz/findings: mend it, and
+# put the file into Tests/Strictness/Seeds, which `make test` replays.
+fuzz: build-packages
+	SPAREKEY_FUZZ=1 swift build -c release --scratch-path .build-fuzz --product fuzz -Xswiftc -sanitize=fuzzer,address \
+	    -Xcc -fsanitize=address,fuzzer-no-link -Xswiftc -use-ld=lld -Xlinker --allow-multiple-definition
+	@mkdir -p .build-fuzz/findings
+	@for target in $(FUZZ_TARGETS); do \
+	    echo "== $$target"; mkdir -p .build-fuzz/corpus/$$target; \
+	    .build-fuzz/release/fuzz $$target -max_total_time=$$(($(MINUTES) * 60)) -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
+	        -print_final_stats=1 -verbosity=0 -artifact_prefix=.build-fuzz/findings/$$target- \
+	        .build-fuzz/corpus/$$target Tests/Strictness/Seeds/$$target || exit 1; \
+	done
 
 # Ratios against peers measured in the same run; a few minutes. The figures go to .build/bench.json, the chart to .build/bench.svg.
 bench: bench-packages $(BENCH_VENV)/ready

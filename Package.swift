@@ -74,8 +74,8 @@ let package = Package(
         .executableTarget(
             name: "sparekey",
             dependencies: [
-                "Checks", "Daemon", "Delivery", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation", "Sandbox",
-                "Seam", "Settings",
+                "Checks", "Crypto", "Daemon", "Delivery", "HTTPClient", "JSON", "Ledger", "Policy", "Presentation",
+                "Sandbox", "Seam", "Settings",
                 "Time", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),
@@ -100,7 +100,15 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests("Sandbox", ["Crypto", "HTTPClient", "JSON", "Signatures", "Time"]),
-        tests("HTTPServer", ["ChildProcess", "COpenSSL", "Crypto", "HTTPClient", "Time"], exclude: ["Fixtures"]),
+        tests(
+            "HTTPServer", ["ChildProcess", "COpenSSL", "Crypto", "HTTPClient", "Strictness", "Time"],
+            exclude: ["Fixtures"]),
+        .executableTarget(
+            name: "parse-requests", dependencies: ["Strictness"], path: "Tests/parse-requests", swiftSettings: settings),
+        .target(
+            name: "Strictness", dependencies: ["HTTPServer", "JSON", "Seam", "Settings", "Signatures"],
+            path: "Tests/Strictness", exclude: ["Seeds"], swiftSettings: settings),
+        tests("Strictness", ["Time"]),
         tests("Settings", ["Words"], exclude: ["Fixtures"]),
         tests("Words", ["Time"]),
         tests("Checks", ["HTTPClient", "JSON", "Ledger", "Policy", "Sandbox", "Seam", "Settings", "Time"]),
@@ -134,3 +142,12 @@ let package = Package(
             ], swiftSettings: settings),
     ]
 )
+
+// Only for `make fuzz`: it links with the fuzzer's library, which stays out of every other build.
+if Context.environment["SPAREKEY_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["Strictness"], path: "Tests/fuzz",
+            // libFuzzer's entry is a C function without a header.
+            swiftSettings: settings + [.enableExperimentalFeature("Extern")]))
+}

@@ -23,6 +23,20 @@ package struct Request: Sendable {
             default: self = .other(Array(bytes))
             }
         }
+
+        /// As it came.
+        package var bytes: [UInt8] {
+            switch self {
+            case .get: Array("GET".utf8)
+            case .head: Array("HEAD".utf8)
+            case .post: Array("POST".utf8)
+            case .put: Array("PUT".utf8)
+            case .patch: Array("PATCH".utf8)
+            case .delete: Array("DELETE".utf8)
+            case .options: Array("OPTIONS".utf8)
+            case .other(let bytes): bytes
+            }
+        }
     }
 
     package var method: Method

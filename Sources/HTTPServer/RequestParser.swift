@@ -53,7 +53,7 @@ package struct RequestParser: Sendable {
     }
 
     /// No byte of a further request has come.
-    var isEmpty: Bool { phase == .start && cursor == buffer.count }
+    package var isEmpty: Bool { phase == .start && cursor == buffer.count }
 
     /// A head has been reported, and nothing of its content has come.
     var awaitsContent: Bool {

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Strictness
 
 @testable import HTTPServer
 
@@ -41,29 +42,18 @@ struct Verdict: Equatable, CustomStringConvertible {
     var description: String { steps.joined(separator: ", ") }
 
     init(_ pieces: [ArraySlice<UInt8>]) {
-        var parser = RequestParser()
-        for piece in pieces {
-            var step = parser.feed(piece)
-            reading: while true {
-                switch step {
-                case .needMore: break reading
-                case .head: break
-                case .request(let request, let closes):
-                    requests += 1
-                    steps.append("request(\(request.body.count))")
-                    if closes {
-                        steps.append("close")
-                        isClosed = true
-                        return
-                    }
-                case .reject(let rejection):
-                    self.rejection = rejection
-                    steps.append("\(rejection.status) \(rejection.reason)")
-                    return
-                }
-                step = parser.step()
-            }
+        let read = RequestWords(pieces)
+        requests = read.requests.count
+        steps = read.requests.map { "request(\($0.body.count))" }
+        switch read.end {
+        case .complete: break
+        case .more: steps.append("more")
+        case .close:
+            steps.append("close")
+            isClosed = true
+        case .refused(let rejection):
+            self.rejection = rejection
+            steps.append("\(rejection.status) \(rejection.reason)")
         }
-        if !parser.isEmpty { steps.append("more") }
     }
 }
