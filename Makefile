@@ -10,10 +10,11 @@ BENCH_VENV = .venv-bench
 
 SEEDS ?= 1000
 OUTCOME_SEEDS ?= 5
+STREAMS ?= 500000
 MINUTES ?= 1
 FUZZ_TARGETS ?= request chunked connection signature secret event configuration
 
-.PHONY: build run test simulate outcomes fuzz swift-test python-test format lint bench install clean build-packages test-packages bench-packages
+.PHONY: build run test simulate outcomes differential fuzz swift-test python-test format lint bench install clean build-packages test-packages bench-packages
 
 build: build-packages
 	$(SWIFT_BUILD)
@@ -30,6 +31,7 @@ swift-test: test-packages
 # The official Python clients, and the daemon as a process: killed, stopped, traced.
 python-test: test-packages $(VENV)/ready
 	$(SWIFT_BUILD) --product sparekey
+	$(SWIFT_BUILD) --product parse-requests
 	$(VENV)/bin/python -m pytest -q Tests/Python
 
 $(VENV)/ready: Tests/Python/requirements.txt
@@ -55,6 +57,11 @@ simulate: build-packages
 outcomes: build-packages
 	swift build -c release --product simulate
 	.build/release/simulate outcomes $(OUTCOME_SEEDS)
+
+# The request parser beside h11 and llhttp over STREAMS generated streams; `make test` compares the first 12,000.
+differential: test-packages $(VENV)/ready
+	$(SWIFT_BUILD) --product parse-requests
+	$(VENV)/bin/python Tests/Python/test_differential.py $(STREAMS) 1
 
 # libFuzzer with the address sanitizer, MINUTES for each of FUZZ_TARGETS. What is found lies in .build-fuzz/findings: mend it, and
 # put the file into Tests/Strictness/Seeds, which `make test` replays.

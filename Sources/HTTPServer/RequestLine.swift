@@ -18,6 +18,9 @@ struct RequestLine: Sendable {
 
         // method = token, case-sensitive (RFC 9110 9.1).
         guard method.isToken else { throw .method }
+        // CONNECT takes the authority-form alone, and what follows it would be no HTTP (RFC 9112 3.2.3, RFC 9110 9.3.6);
+        // PRI is the beginning of HTTP/2 and nothing else (RFC 9113 3.4).
+        guard !method.elementsEqual("CONNECT".utf8), !method.elementsEqual("PRI".utf8) else { throw .target }
         guard target.count <= limits.maxTargetBytes else { throw .targetTooLong }
         self.method = Request.Method(method)
         try RequestLine.check(target)

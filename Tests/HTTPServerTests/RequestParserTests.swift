@@ -1,4 +1,6 @@
+import Strictness
 import Testing
+import Time
 
 @testable import HTTPServer
 
@@ -14,23 +16,13 @@ private func outcome(_ bytes: [UInt8], _ limits: Limits = Limits()) -> String {
 }
 
 private func run(_ pieces: [ArraySlice<UInt8>], _ limits: Limits) -> String {
-    var parser = RequestParser(limits: limits)
-    var requests = 0
-    for piece in pieces {
-        var step = parser.feed(piece)
-        reading: while true {
-            switch step {
-            case .needMore: break reading
-            case .head: break
-            case .request(_, let closes):
-                requests += 1
-                if closes { return "\(requests) close" }
-            case .reject(let rejection): return "\(rejection.status) \(rejection.reason)"
-            }
-            step = parser.step()
-        }
+    let read = RequestWords(pieces, limits: limits)
+    return switch read.end {
+    case .complete: "\(read.requests.count)"
+    case .more: "\(read.requests.count) more"
+    case .close: "\(read.requests.count) close"
+    case .refused(let rejection): "\(rejection.status) \(rejection.reason)"
     }
-    return parser.isEmpty ? "\(requests)" : "\(requests) more"
 }
 
 private func get(_ fields: String) -> String { "GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n" }
@@ -57,7 +49,8 @@ private func post(_ fields: String, _ body: String = "") -> String {
         ("GET a HTTP/1.1\r\n", "400 target"),
         ("OPTIONS * HTTP/1.1\r\n", "400 target"),
         ("GET http://a/ HTTP/1.1\r\n", "400 target"),
-        ("CONNECT a:1 HTTP/1.1\r\n", "400 target"),
+        ("CONNECT a:1 HTTP/1.1\r\n", "400 target"), ("CONNECT / HTTP/1.1\r\n", "400 target"),
+        ("PRI / HTTP/1.1\r\n", "400 target"),
         ("GET /#a HTTP/1.1\r\n", "400 target"),
         ("GET /%2 HTTP/1.1\r\n", "400 target"),
         ("GET /%2g HTTP/1.1\r\n", "400 target"),
@@ -242,7 +235,7 @@ private func post(_ fields: String, _ body: String = "") -> String {
 
     /// Damaged requests, cut anywhere: the same verdict whole and in pieces, and never a crash.
     @Test func damageDoesNoHarm() {
-        var generator = SplitMix(state: 20_261_123)
+        var generator = SeededGenerator(seed: 20_261_123)
         let lines = CorpusLine.all.filter { $0.bytes.count < 400 }
         let spice: [UInt8] = Array("\r\n\0 \t:;,=\"%0123456789aAfF/?#-[]\u{7F}".utf8) + [0x80, 0xFF]
         for _ in 0..<6_000 {
@@ -261,18 +254,5 @@ private func post(_ fields: String, _ body: String = "") -> String {
             #expect(Verdict([bytes[..<cut], bytes[cut...]]) == whole)
             #expect(Verdict(bytes.indices.map { bytes[$0...$0] }) == whole)
         }
-    }
-}
-
-/// splitmix64: the same numbers every time.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }
