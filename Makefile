@@ -2,6 +2,7 @@
 
 BUILD_PACKAGES = libssl-dev libsqlite3-dev libcurl4-openssl-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) python3-venv sqlite3 strace openssl curl
+SCAN_PACKAGES = $(TEST_PACKAGES) sslscan testssl.sh bsdextrautils dnsutils
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3-venv nginx-light wrk nodejs sqlite3
 SWIFT_BUILD = swift build $(SWIFT_FLAGS)
 PREFIX ?= /usr/local
@@ -14,7 +15,7 @@ STREAMS ?= 500000
 MINUTES ?= 1
 FUZZ_TARGETS ?= request chunked connection signature secret event configuration
 
-.PHONY: build run test simulate outcomes differential fuzz swift-test python-test format lint bench install clean build-packages test-packages bench-packages
+.PHONY: build run test simulate outcomes differential fuzz tls-scan swift-test python-test format lint bench install clean build-packages test-packages bench-packages scan-packages
 
 build: build-packages
 	$(SWIFT_BUILD)
@@ -76,6 +77,11 @@ fuzz: build-packages
 	        .build-fuzz/corpus/$$target Tests/Strictness/Seeds/$$target || exit 1; \
 	done
 
+# sslscan and testssl.sh against the daemon with a test certificate.
+tls-scan: scan-packages $(VENV)/ready
+	$(SWIFT_BUILD) --product sparekey
+	$(VENV)/bin/python Tests/Python/scan_tls.py
+
 # Ratios against peers measured in the same run; a few minutes. The figures go to .build/bench.json, the chart to .build/bench.svg.
 bench: bench-packages $(BENCH_VENV)/ready
 	swift build -c release --product sparekey
@@ -109,3 +115,6 @@ test-packages:
 
 bench-packages:
 	@.ci/install-packages $(BENCH_PACKAGES)
+
+scan-packages:
+	@.ci/install-packages $(SCAN_PACKAGES)

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Crypto
 internal import Foundation
 internal import HTTPClient
 internal import Sandbox
@@ -20,15 +21,27 @@ struct SandboxCommand: AsyncParsableCommand {
     @Option(help: "The seed of everything random in it, for a run that can be repeated.")
     var seed: UInt64?
 
+    @Option(help: "Serve HTTPS: the certificate's full chain, PEM. Together with --tls-key.")
+    var tlsCertificate: String?
+
+    @Option(help: "The certificate's private key, PEM.")
+    var tlsKey: String?
+
     @Flag(help: "Begin with two locks and a guest code that fails after 1.5 seconds.")
     var demo = false
+
+    func validate() throws {
+        if (tlsCertificate == nil) != (tlsKey == nil) {
+            throw ValidationError("--tls-certificate and --tls-key go together")
+        }
+    }
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         let random = seed.map { RandomSource(SeededGenerator(seed: $0)) } ?? RandomSource()
         let model = SandboxModel(clock: SystemWallClock(), random: random)
         let server = SandboxServer(
-            model: model, port: port,
+            model: model, port: port, tls: try tls(),
             transport: CurlTransport(
                 maxConcurrentRequests: 8, maxQueued: 64, userAgent: "Svix-Webhooks/1.84.0 (sparekey-sandbox)"))
         // Trapped before anything is said, so that whoever reads the line may stop it at once.
@@ -43,5 +56,15 @@ struct SandboxCommand: AsyncParsableCommand {
         printToStandardOutput("The simulated Seam listens at \(server.url)")
         for await _ in signals { break }
         await server.stop()
+    }
+
+    private func tls() throws -> TLSContext? {
+        guard let tlsCertificate, let tlsKey else { return nil }
+        do {
+            return try TLSContext(certificateFile: tlsCertificate, privateKeyFile: tlsKey)
+        } catch {
+            printToStandardError("\(error)")
+            throw ExitCode(1)
+        }
     }
 }

@@ -104,10 +104,10 @@ class Child:
 class Sandbox(Child):
     """`sparekey sandbox`, steered through its control routes."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         super().__init__(folder, "sandbox")
         self.session = requests.Session()
-        self.spawn([binary(), "sandbox", "--port", "0", "--seed", "7"], environment())
+        self.spawn([binary(), "sandbox", "--port", "0", "--seed", "7", *options], environment())
         self.url = until("address of the sandbox", self._address)
 
     def _address(self):
