@@ -4,7 +4,7 @@ import Testing
 import Time
 
 /// What fuzzers begin with and what they have found, and a short walk from there, in every test run.
-@Suite(.timeLimit(.minutes(3))) struct FuzzReplayTests {
+@Suite(.timeLimit(.minutes(15))) struct FuzzReplayTests {
     private static let folder =
         #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/")
         + "/Strictness/Seeds/"
