@@ -384,7 +384,8 @@ extension FailoverSettings {
             retry: Backoff(initial: settings.failover.retryInitial, maximum: settings.failover.retryMax),
             maximumLanes: settings.seam.maxConcurrentRequests, channels: settings.delivery.plan.initial,
             deliverNotBefore: settings.delivery.notBefore, reserve: settings.failover.reserve,
-            onCancel: settings.failover.onCancel, onRecovery: settings.failover.onRecovery)
+            drawDelay: settings.failover.drawDelay, onCancel: settings.failover.onCancel,
+            onRecovery: settings.failover.onRecovery)
     }
 }
 

@@ -17,6 +17,8 @@ package struct FailoverSettings: Sendable, Equatable {
     package var deliverNotBefore: Duration?
     /// So many backup codes of a lock are kept for stays that start within `reserveHorizon`.
     package var reserve: Int
+    /// How long a failure is watched before a backup is drawn for it, unless its stay is near.
+    package var drawDelay: Duration
     package var onCancel: CancelPolicy
     package var onRecovery: RecoveryPolicy
 
@@ -24,7 +26,8 @@ package struct FailoverSettings: Sendable, Equatable {
         triggerEvents: Set<String> = ["access_code.failed_to_set_on_device", "access_code.failed_to_issue"],
         leadTime: Duration? = nil, retry: Backoff = Backoff(initial: .seconds(2), maximum: .seconds(300)),
         maximumLanes: Int = 8, channels: [DeliveryChannel] = [.manual], deliverNotBefore: Duration? = nil,
-        reserve: Int = 0, onCancel: CancelPolicy = .endBackup, onRecovery: RecoveryPolicy = .keepBackup
+        reserve: Int = 0, drawDelay: Duration = .zero, onCancel: CancelPolicy = .endBackup,
+        onRecovery: RecoveryPolicy = .keepBackup
     ) {
         self.triggerEvents = triggerEvents
         self.leadTime = leadTime
@@ -33,6 +36,7 @@ package struct FailoverSettings: Sendable, Equatable {
         self.channels = channels
         self.deliverNotBefore = deliverNotBefore
         self.reserve = reserve
+        self.drawDelay = drawDelay
         self.onCancel = onCancel
         self.onRecovery = onRecovery
     }

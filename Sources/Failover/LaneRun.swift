@@ -17,6 +17,8 @@ struct LaneRun {
 
     private struct Candidate {
         var failover: Failover
+        /// A later stay is about to draw: there is nothing more to be watched for.
+        var isHurried: Bool
         var code: AccessCode
         var readAt: Timestamp
     }
@@ -37,19 +39,19 @@ struct LaneRun {
 
     mutating func work() async throws(LedgerError) {
         if engine.settings.reserve > 0 { lastDrawAt = try await engine.ledger.lastDraw(in: lane) }
-        let active = try await engine.ledger.activeFailovers(in: lane, limit: Self.passLimit)
+        let due = try await engine.ledger.activeFailovers(in: lane, limit: Self.passLimit).filter(isDue)
         var candidates: [Candidate] = []
-        for failover in active where isDue(failover) {
+        for failover in due {
             if let candidate = try await look(at: failover) { candidates.append(candidate) }
         }
-        // What waits for this pool with a sooner stay goes first, although its own next look is not due yet: also what found the
-        // pool empty in this pass, for it may have been filled between that look and the candidate's.
+        // What waits with a sooner stay goes first, although its own next look is not due yet.
         if let latest = candidates.map({ order($0.failover, $0.code) }).max() {
             let known = Set(candidates.map(\.failover.id))
+            let looked = Set(due.map(\.id))
             for failover in try await engine.ledger.activeFailovers(in: lane, limit: Self.passLimit)
-            where !known.contains(failover.id) && failover.reason == WaitReason.poolEmpty.rawValue {
-                guard order(failover, nil) < latest else { continue }
-                if let candidate = try await look(at: failover) { candidates.append(candidate) }
+            where !known.contains(failover.id) && order(failover, nil) < latest {
+                guard failover.mayStillDraw(wasLookedAt: looked.contains(failover.id)) else { continue }
+                if let candidate = try await look(at: failover, isHurried: true) { candidates.append(candidate) }
             }
         }
         for candidate in candidates.sorted(by: { order($0.failover, $0.code) < order($1.failover, $1.code) }) {
@@ -69,7 +71,9 @@ struct LaneRun {
     }
 
     /// Reads the code and settles the failover, unless what it needs is a pull.
-    private mutating func look(at failover: Failover) async throws(LedgerError) -> Candidate? {
+    private mutating func look(
+        at failover: Failover, isHurried: Bool = false
+    ) async throws(LedgerError) -> Candidate? {
         let calls = CallRecorder()
         let code: AccessCode?
         do {
@@ -93,16 +97,12 @@ struct LaneRun {
             return nil
         }
         if let code { await readDevice(code.deviceID, calls: calls) }
-        let decision = decide(
-            Situation(
-                code: code, device: device, now: now, leadTime: engine.settings.leadTime,
-                reserve: engine.settings.reserve, lastDrawAt: lastDrawAt,
-                hasWaited: failover.state == .waiting))
+        let decision = decide(situation(failover, code, isHurried: isHurried))
         switch decision {
         case .pull:
             guard let code else { return nil }
             try await journal(calls, of: failover)
-            return Candidate(failover: failover, code: code, readAt: now)
+            return Candidate(failover: failover, isHurried: isHurried, code: code, readAt: now)
         case .adopt(let backupID):
             guard let code else { return nil }
             try await adopt(backupID, for: failover, reading: code, calls: calls)
@@ -110,6 +110,14 @@ struct LaneRun {
             try await settle(failover, decision, reading: code, calls: calls)
         }
         return nil
+    }
+
+    private func situation(_ failover: Failover, _ code: AccessCode?, isHurried: Bool = false) -> Situation {
+        Situation(
+            code: code, knownEndsAt: failover.originalEndsAt, device: device, now: now,
+            leadTime: engine.settings.leadTime, reserve: engine.settings.reserve, lastDrawAt: lastDrawAt,
+            drawDelay: isHurried ? .zero : engine.settings.drawDelay, openedAt: failover.openedAt,
+            hasWaited: failover.state == .waiting)
     }
 
     /// Pulls a backup for a failover that needs one, from a reading made after the last pull on this lock.
@@ -122,7 +130,9 @@ struct LaneRun {
             lastPullAt.map { candidate.readAt <= $0 } ?? false
             || now.duration(since: candidate.readAt) > Self.readingLifetime
         if isStale {
-            guard let fresh = try await look(at: candidate.failover) else { return false }
+            guard let fresh = try await look(at: candidate.failover, isHurried: candidate.isHurried) else {
+                return false
+            }
             candidate = fresh
         }
         let failover = candidate.failover
@@ -165,17 +175,13 @@ struct LaneRun {
             // The code may have gone between the reading and the pull: only a fresh reading tells.
             do {
                 reading = try await engine.seam.observing(calls.add).accessCode(id: failover.accessCodeID)
-                let anew = decide(
-                    Situation(
-                        code: reading, device: device, now: now, leadTime: engine.settings.leadTime,
-                        reserve: engine.settings.reserve, lastDrawAt: lastDrawAt,
-                        hasWaited: failover.state == .waiting))
+                let anew = decide(situation(failover, reading))
                 switch anew {
                 case .pull, .adopt: break
                 default: decision = anew
                 }
             } catch {
-                if case .notFound = error.failure { decision = .notNeeded(.codeDeleted) }
+                if case .notFound = error.failure { decision = decide(situation(failover, nil)) }
             }
         }
         let isKnownToHaveFailed =
@@ -341,6 +347,27 @@ private struct DrawOrder: Comparable {
 
     static func < (left: DrawOrder, right: DrawOrder) -> Bool {
         (left.startsAt, left.openedAt, left.id) < (right.startsAt, right.openedAt, right.id)
+    }
+}
+
+extension Failover {
+    var waitReason: WaitReason? { reason.flatMap(WaitReason.init(rawValue:)) }
+
+    /// Whether what it waits for may have passed by the time a later stay is about to draw.
+    ///
+    /// - Parameter wasLookedAt: in this pass.
+    func mayStillDraw(wasLookedAt: Bool) -> Bool {
+        switch waitReason {
+        // The pool may have been filled between that look and the later stay's.
+        case .poolEmpty: true
+        // It was watched to see whether a sooner stay fails; it is the sooner one.
+        case .drawDelay: true
+        case .refused, .rateLimited, .seamUnavailable, .unauthorized, nil: !wasLookedAt
+        // Its time has not come.
+        case .leadTime, .reserved: false
+        // It has drawn.
+        case .codePending: false
+        }
     }
 }
 

@@ -4,6 +4,8 @@ package import Time
 package struct Situation: Sendable {
     /// Nil when Seam answered 404.
     package var code: AccessCode?
+    /// When the stay ends as far as an earlier reading told: Seam deletes a code once its stay is over.
+    package var knownEndsAt: Timestamp?
     /// Nil when the device could not be read: that never blocks a pull.
     package var device: Device?
     package var now: Timestamp
@@ -12,20 +14,27 @@ package struct Situation: Sendable {
     package var reserve: Int
     /// When a backup was last drawn from this lock's pool, as far as is known here.
     package var lastDrawAt: Timestamp?
+    /// How long a failure is watched before a backup is drawn for it; see `drawTime`.
+    package var drawDelay: Duration
+    /// When the failover was opened.
+    package var openedAt: Timestamp?
     /// The failover has been waiting for something: an ended stay is then `expired`, not `already_ended`.
     package var hasWaited: Bool
 
     package init(
-        code: AccessCode?, device: Device? = nil, now: Timestamp, leadTime: Duration? = nil, reserve: Int = 0,
-        lastDrawAt: Timestamp? = nil,
-        hasWaited: Bool = false
+        code: AccessCode?, knownEndsAt: Timestamp? = nil, device: Device? = nil, now: Timestamp,
+        leadTime: Duration? = nil, reserve: Int = 0, lastDrawAt: Timestamp? = nil, drawDelay: Duration = .zero,
+        openedAt: Timestamp? = nil, hasWaited: Bool = false
     ) {
         self.code = code
+        self.knownEndsAt = knownEndsAt
         self.device = device
         self.now = now
         self.leadTime = leadTime
         self.reserve = reserve
         self.lastDrawAt = lastDrawAt
+        self.drawDelay = drawDelay
+        self.openedAt = openedAt
         self.hasWaited = hasWaited
     }
 }
@@ -56,11 +65,12 @@ package let reserveHorizon = Duration.seconds(86_400)
 
 /// The decision table: the first row that matches wins.
 package func decide(_ situation: Situation) -> Decision {
-    guard let code = situation.code else { return .notNeeded(.codeDeleted) }
-    if code.isBackup { return .ineligible(.isBackup) }
-    if let endsAt = code.endsAt, endsAt <= situation.now {
+    if situation.code?.isBackup == true { return .ineligible(.isBackup) }
+    // A code that is gone after its stay was not cancelled: whoever waited for it until then was never helped.
+    if let endsAt = situation.code.map(\.endsAt) ?? situation.knownEndsAt, endsAt <= situation.now {
         return situation.hasWaited ? .expired : .ineligible(.alreadyEnded)
     }
+    guard let code = situation.code else { return .notNeeded(.codeDeleted) }
     if code.kind != .timeBound { return .ineligible(.notTimeBound) }
     if let backupID = code.pulledBackupID { return .adopt(backupID: backupID) }
     if code.isBeingDeleted { return .notNeeded(.codeDeleted) }
@@ -73,7 +83,20 @@ package func decide(_ situation: Situation) -> Decision {
     if let startsAt = code.startsAt, isReserved(situation, startsAt: startsAt) {
         return .wait(.reserved, until: min(startsAt - reserveHorizon, situation.now + refillTime))
     }
+    if let drawTime = drawTime(situation, startsAt: code.startsAt), drawTime > situation.now {
+        return .wait(.drawDelay, until: drawTime)
+    }
     return .pull
+}
+
+/// A stay that starts within this draws at once, whatever the delay.
+package let nearStay = Duration.seconds(3600)
+
+/// When a backup may be drawn for a failure that is watched first: locks fail in storms, and within minutes it shows which of their
+/// stays is the soonest, and which codes the lock takes after all. Nil: at once.
+private func drawTime(_ situation: Situation, startsAt: Timestamp?) -> Timestamp? {
+    guard let startsAt, let openedAt = situation.openedAt else { return nil }
+    return min(openedAt + situation.drawDelay, startsAt - nearStay)
 }
 
 /// A pool that was drawn from is taken for full again after this.

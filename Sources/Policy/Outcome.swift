@@ -20,6 +20,8 @@ package enum WaitReason: String, Sendable, Equatable, CaseIterable {
     case codePending = "code_pending"
     /// The lock's last codes are kept for stays that start sooner.
     case reserved
+    /// The failure is watched for a while, for a sooner stay's or for a recovery.
+    case drawDelay = "draw_delay"
 }
 
 package enum NotNeededReason: String, Sendable, Equatable {

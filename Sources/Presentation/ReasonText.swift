@@ -7,6 +7,7 @@ package enum ReasonText {
         "unauthorized": "Seam refused the API key",
         "lead_time": "the stay starts later than failover.lead_time from now",
         "reserved": "the lock's last codes are kept for stays that start sooner",
+        "draw_delay": "the failure is watched for failover.draw_delay before a backup is pulled",
         "refused": "Seam refused the request",
         "code_pending": "the backup is pulled, its PIN not known yet",
         "pulled": "we asked for the backup",

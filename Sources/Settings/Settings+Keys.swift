@@ -91,6 +91,9 @@ extension Settings {
         .init(
             "failover.reserve", \.failover.reserve, .number(0...100),
             "backup codes of a lock kept for stays that start within a day"),
+        .init(
+            "failover.draw_delay", \.failover.drawDelay, .duration(.zero ... .seconds(3600)),
+            "how long a failure is watched before a backup code is pulled"),
         .init("failover.on_cancel", \.failover.onCancel, .choice, "what becomes of a cancelled booking's backup code"),
         .init("failover.on_recovery", \.failover.onRecovery, .choice, "what is told when the original works after all"),
         .init(

@@ -91,6 +91,8 @@ package struct Settings: Sendable, Equatable {
         package var retryMax: Duration = .seconds(5 * 60)
         /// Codes of a lock kept for stays that start within a day.
         package var reserve = 0
+        /// How long a failure is watched before a backup is drawn for it.
+        package var drawDelay: Duration = .zero
         package var onCancel = CancelPolicy.endBackup
         package var onRecovery = RecoveryPolicy.keepBackup
     }

@@ -46,6 +46,25 @@ import Time
         #expect(try bench.outcome(newcomer) == "waiting·pool_empty")
     }
 
+    @Test(arguments: [409, 500, 429])
+    func whatWasTurnedAwayWithASoonerStayGoesBeforeANewcomer(status: Int) async throws {
+        let bench = try Bench(FailoverSettings(retry: Backoff(initial: .seconds(600), maximum: .seconds(600))))
+        let device = bench.device(pool: 1, refills: false)
+        bench.model.addFault(
+            SandboxFault(
+                .error(status: status, type: "no", retryAfter: nil), route: "/access_codes/pull_backup_access_code",
+                count: 1))
+        let waiting = bench.failedCode(on: device, startsIn: .seconds(3600))
+        try await bench.pass()
+        #expect(try bench.value("SELECT state FROM failovers") == "waiting")
+        // Seam's pause after a refusal ends before the stay's own next look.
+        bench.clock.advance(by: .seconds(61))
+        let newcomer = bench.failedCode(on: device, startsIn: .seconds(7200))
+        try await bench.pass()
+        #expect(try bench.outcome(waiting) == "substituted·pulled")
+        #expect(try bench.outcome(newcomer) == "waiting·pool_empty")
+    }
+
     @Test func aReserveIsKeptForStaysThatStartWithinADay() async throws {
         let bench = try Bench(FailoverSettings(reserve: 1))
         let device = bench.device(pool: 2, refills: false)
@@ -60,6 +79,33 @@ import Time
         #expect(
             try bench.value("SELECT next_attempt_at FROM failovers WHERE state = 'waiting'")
                 == "2026-11-20T13:00:00.000Z")
+    }
+
+    @Test func aWatchedFailureDrawsAfterASoonerOneThatFollows() async throws {
+        let bench = try Bench(FailoverSettings(drawDelay: .seconds(300)))
+        let device = bench.device(pool: 1, refills: false)
+        let far = bench.failedCode(on: device, startsIn: .seconds(9 * 3600))
+        try await bench.pass()
+        #expect(try bench.outcome(far) == "waiting·draw_delay")
+        bench.clock.advance(by: .seconds(200))
+        let sooner = bench.failedCode(on: device, startsIn: .seconds(5 * 3600))
+        try await bench.pass()
+        #expect(try bench.outcome(sooner) == "waiting·draw_delay")
+        // The far stay's time has come, and the sooner one's has not: it draws first all the same.
+        bench.clock.advance(by: .seconds(100))
+        try await bench.work()
+        #expect(try bench.outcome(sooner) == "substituted·pulled")
+        #expect(try bench.outcome(far) == "waiting·pool_empty")
+    }
+
+    @Test func aCodeThatRecoversWhileItIsWatchedCostsNoBackup() async throws {
+        let bench = try Bench(FailoverSettings(drawDelay: .seconds(300)))
+        let code = bench.failedCode(on: bench.device(), startsIn: .seconds(9 * 3600))
+        try await bench.pass()
+        bench.model.recoverCode(code)
+        try await bench.pass()
+        #expect(try bench.outcome(code) == "not_needed·recovered")
+        #expect(bench.model.counters.backupsPulled == 0)
     }
 
     @Test(arguments: ["device.connected", "device.connection_stabilized"])

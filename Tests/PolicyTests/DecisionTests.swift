@@ -16,13 +16,24 @@ import Time
     }
 
     private func decision(
-        _ code: AccessCode?, device: Device? = nil, leadTime: Duration? = nil, hasWaited: Bool = false
+        _ code: AccessCode?, knownEndsAt: Timestamp? = nil, device: Device? = nil, leadTime: Duration? = nil,
+        hasWaited: Bool = false
     ) -> Decision {
-        decide(Situation(code: code, device: device, now: now, leadTime: leadTime, hasWaited: hasWaited))
+        decide(
+            Situation(
+                code: code, knownEndsAt: knownEndsAt, device: device, now: now, leadTime: leadTime, hasWaited: hasWaited
+            ))
     }
 
     @Test func aDeletedCodeNeedsNothing() {
         #expect(decision(nil) == .notNeeded(.codeDeleted))
+        #expect(decision(nil, knownEndsAt: now + .seconds(1), hasWaited: true) == .notNeeded(.codeDeleted))
+    }
+
+    /// Seam deletes a code at its stay's end, perhaps before the last look at it.
+    @Test func aCodeThatIsGoneAfterItsStayWasNotCancelled() {
+        #expect(decision(nil, knownEndsAt: now, hasWaited: true) == .expired)
+        #expect(decision(nil, knownEndsAt: now) == .ineligible(.alreadyEnded))
     }
 
     @Test func aBackupIsNeverBackedUp() {
@@ -120,6 +131,25 @@ import Time
             decision(code, device: device, leadTime: .seconds(36 * 3600))
                 == .wait(.leadTime, until: now + .seconds(4 * 3600)))
         #expect(decision(code, device: device, leadTime: .seconds(40 * 3600)) == .ineligible(.unsupportedDevice))
+    }
+
+    @Test func aFailureIsWatchedBeforeADraw() {
+        func decision(startsIn: Duration, openedAgo: Duration) -> Decision {
+            let code = failedCode { $0.startsAt = now + startsIn }
+            return decide(
+                Situation(code: code, now: now, drawDelay: .seconds(300), openedAt: now - openedAgo))
+        }
+        #expect(
+            decision(startsIn: .seconds(7200), openedAgo: .seconds(60)) == .wait(.drawDelay, until: now + .seconds(240))
+        )
+        #expect(decision(startsIn: .seconds(7200), openedAgo: .seconds(300)) == .pull)
+        // The hour before the stay is no time to watch.
+        #expect(decision(startsIn: .seconds(3660), openedAgo: .zero) == .wait(.drawDelay, until: now + .seconds(60)))
+        #expect(decision(startsIn: .seconds(3600), openedAgo: .zero) == .pull)
+        #expect(decision(startsIn: .seconds(-60), openedAgo: .zero) == .pull)
+        #expect(
+            decide(Situation(code: failedCode { $0.startsAt = nil }, now: now, drawDelay: .seconds(300), openedAt: now))
+                == .pull)
     }
 
     @Test func aLockWithoutPoolsIsIneligible() {
