@@ -36,7 +36,8 @@ final class PlainHandler: Caretaker {
 }
 
 /// Knows who will stand before a locked door, and gives every code to the one of them whose stay starts soonest, as early as there is
-/// one. Neither Seam's answers nor its webhooks can fail it.
+/// one. Neither Seam's answers nor its webhooks can fail it. It keeps to Sparekey's own order: whoever stands there already comes first,
+/// although leaving them there would let in more of those who arrive later.
 final class Oracle: Caretaker {
     private let inNeed: Set<Int>
 
@@ -49,7 +50,7 @@ final class Oracle: Caretaker {
     func look(at world: World) {
         let waiting = inNeed.compactMap { guest -> (Timestamp, String)? in
             guard world.guests.indices.contains(guest), let code = world.model.code(world.guests[guest]),
-                code.pulledBackupID == nil, let startsAt = code.startsAt, startsAt >= world.now,
+                code.pulledBackupID == nil, let startsAt = code.startsAt, let endsAt = code.endsAt, endsAt > world.now,
                 world.model.device(code.deviceID)?.hasBackupAvailable == true
             else { return nil }
             return (startsAt, code.id)

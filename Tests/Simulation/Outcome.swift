@@ -9,6 +9,19 @@ package enum Column: String, CaseIterable, Sendable {
     case oracle = "oracle"
 }
 
+/// The settings of the recommended column, where they are not the defaults.
+package struct Recommendation: Sendable {
+    package var drawDelay: Duration
+    package var leadTime: Duration?
+    package var reserve: Int
+
+    package init(drawDelay: Duration = .seconds(600), leadTime: Duration? = nil, reserve: Int = 0) {
+        self.drawDelay = drawDelay
+        self.leadTime = leadTime
+        self.reserve = reserve
+    }
+}
+
 /// What came of one workload, one seed and one column.
 package struct Outcome: Sendable {
     /// Guests whose stay began.
@@ -29,19 +42,23 @@ package struct Outcome: Sendable {
             backupsWasted: left.backupsWasted + right.backupsWasted)
     }
 
-    package static func of(_ workload: Workload, seed: UInt64, column: Column) async throws -> Outcome {
+    package static func of(
+        _ workload: Workload, seed: UInt64, column: Column, recommended: Recommendation = Recommendation()
+    ) async throws -> Outcome {
         let need = column == .oracle ? try await Self.run(workload, seed, column: nil, need: []).inNeed : []
-        return try await run(workload, seed, column: column, need: need).outcome
+        return try await run(workload, seed, column: column, need: need, recommended).outcome
     }
 
     /// - Parameter column: nil: nobody looks after the guests, which shows who will be in need.
     private static func run(
-        _ workload: Workload, _ seed: UInt64, column: Column?, need: Set<Int>
+        _ workload: Workload, _ seed: UInt64, column: Column?, need: Set<Int>,
+        _ recommended: Recommendation = Recommendation()
     ) async throws -> (outcome: Outcome, inNeed: Set<Int>) {
         var settings = WorldSettings()
         if column == .recommended {
-            settings.leadTime = .hours(36)
-            settings.reserve = 1
+            settings.drawDelay = recommended.drawDelay
+            settings.leadTime = recommended.leadTime
+            settings.reserve = recommended.reserve
         }
         let world = World(seed: seed, settings: settings, weather: .calm, options: workload.options)
         defer { world.close() }
@@ -56,10 +73,20 @@ package struct Outcome: Sendable {
         world.watch = watch
         try await world.run(until: World.start + workload.length)
         var outcome = watch.outcome
-        outcome.backupsSpent = watch.pulledFor(in: world).count
-        outcome.backupsWasted = watch.pulledFor(in: world).count { watch.arrived[$0] == true }
+        let helped = helpedGuests(in: world)
+        outcome.backupsSpent = helped.count
+        outcome.backupsWasted = helped.count { watch.arrived[$0] == true }
         return (outcome, watch.inNeed)
     }
+}
+
+/// The guests for whom a backup was pulled, also those whose stay is over and whose codes are gone.
+private func helpedGuests(in world: World) -> Set<Int> {
+    let places = Dictionary(uniqueKeysWithValues: world.guests.enumerated().map { ($1, $0) })
+    return Set(
+        world.model.events.filter { $0.type == "access_code.backup_access_code_pulled" }.compactMap { event in
+            event.accessCodeID.flatMap { places[$0] }
+        })
 }
 
 /// Stands at each door when a stay begins.
@@ -102,10 +129,5 @@ final class ArrivalWatch {
         else { return false }
         if let caretaker = world.caretaker { return caretaker.hasTold(backupID) }
         return world.witness.told.contains { $0.backupID == backupID && $0.pin == backup.pin }
-    }
-
-    /// The guests for whom a backup was pulled.
-    func pulledFor(in world: World) -> [Int] {
-        world.guests.indices.filter { world.model.code(world.guests[$0])?.pulledBackupID != nil }
     }
 }

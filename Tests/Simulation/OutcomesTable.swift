@@ -1,8 +1,10 @@
 /// The figure that matters: guests let in, by workload and by who looks after them.
 package enum OutcomesTable {
     /// - Parameter workload: the place of the only one to count; nil: all.
-    package static func print(seeds: [UInt64], workload only: Int? = nil, line: @Sendable (String) -> Void) async throws
-    {
+    package static func print(
+        seeds: [UInt64], workload only: Int? = nil, recommended: Recommendation = Recommendation(),
+        line: @Sendable (String) -> Void
+    ) async throws {
         line(
             "| workload | " + Column.allCases.map { "\($0.rawValue): let in / wasted" }.joined(separator: " | ") + " |")
         line("|---|" + Column.allCases.map { _ in "---|" }.joined())
@@ -10,7 +12,11 @@ package enum OutcomesTable {
             var cells: [String] = []
             for column in Column.allCases {
                 var sum = Outcome()
-                for seed in seeds { sum = sum + (try await Outcome.of(workload, seed: seed, column: column)) }
+                for seed in seeds {
+                    sum =
+                        sum
+                        + (try await Outcome.of(workload, seed: seed, column: column, recommended: recommended))
+                }
                 if column == .defaults {
                     cells.append("\(workload.rawValue) (\(sum.arrivals) arrivals, \(sum.inNeed) in need)")
                 }

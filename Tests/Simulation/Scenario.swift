@@ -20,6 +20,7 @@ struct Scenario {
         if draw.chance(0.3) { settings.onRecovery = .tellBoth }
         if draw.chance(0.5) { settings.sweepInterval = .minutes(15) }
         if draw.chance(0.3) { settings.stateInterval = .minutes(30) }
+        if draw.chance(0.3) { settings.drawDelay = draw.one(of: [.minutes(2), .minutes(10)]) }
         return settings
     }
 

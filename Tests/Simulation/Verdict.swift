@@ -26,6 +26,7 @@ struct Verdict {
         backupsAreCounted()
         recordsEqualSeam()
         guestsAreTold()
+        lastWordsAreHeard()
     }
 
     private func failuresAreSettled() {
@@ -158,6 +159,33 @@ struct Verdict {
                 }), last.pin != row["backup_code"] || last.endsAt?.description != row["backup_ends_at"]
             {
                 witness.violate("6 what was told last of \(id) is no longer so")
+            }
+        }
+    }
+
+    /// What closes a failover is a reading made after the last event about it: one that was under way when the event came may have
+    /// seen the world before.
+    private func lastWordsAreHeard() {
+        var askedAfter: [String: Int64] = [:]
+        let lines = witness.rows(
+            """
+            SELECT journal_id, access_code_id, kind, json_extract(detail, '$.state') AS state FROM journal
+            WHERE kind IN ('failover.opened', 'failover.touched', 'failover.reopened')
+                OR kind = 'event.noted' AND json_extract(detail, '$.looked_at_now')
+                OR kind = 'decision' AND json_extract(detail, '$.state') IN ('not_needed', 'ineligible', 'expired')
+                    AND NOT json_extract(detail, '$.touched_meanwhile')
+            ORDER BY journal_id
+            """)
+        for line in lines {
+            let id: String = line["access_code_id"]
+            guard line["kind"] == "decision" else {
+                askedAfter[id] = line["journal_id"]
+                continue
+            }
+            let (first, last) = (askedAfter[id] ?? 0, line["journal_id"] as Int64)
+            let isHeard = witness.readingsAskedAfter[id]?.contains { $0 >= first && $0 < last } ?? false
+            if !isHeard {
+                witness.violate("7 \(id) was closed as \(line["state"] as String) on a reading before its last event")
             }
         }
     }

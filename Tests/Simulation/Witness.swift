@@ -13,7 +13,7 @@ final class Witness {
     private struct Reading {
         var needsBackup: Bool
         var exists: Bool
-        /// In the daemon's time.
+        /// In the world's time: the daemon's clock may be set while its request is under way.
         var at: Timestamp
     }
 
@@ -40,6 +40,9 @@ final class Witness {
     private(set) var pulls: [Pull] = []
     var pulledElsewhere: Set<String> = []
     private var readings: [String: Reading] = [:]
+    /// By access code: the last line of the journal when each reading of it was asked for.
+    private(set) var readingsAskedAfter: [String: [Int64]] = [:]
+    private var lastAskedAt: [String: Timestamp] = [:]
     private var database: DatabaseQueue?
     private var backupsPulledBefore = 0
 
@@ -74,13 +77,19 @@ final class Witness {
 
     // MARK: Calls
 
-    func sees(_ request: ClientRequest, at now: Timestamp, house: Timestamp, in world: World) {
-        guard request.url.hasSuffix("/pull_backup_access_code"), let id = accessCodeID(of: request) else { return }
+    func sees(_ request: ClientRequest, at now: Timestamp, in world: World) {
+        guard let id = accessCodeID(of: request) else { return }
+        if request.url.hasSuffix("/access_codes/get") {
+            let line: Int64? = rows("SELECT max(journal_id) AS line FROM journal").first?["line"]
+            readingsAskedAfter[id, default: []].append(line ?? 0)
+            lastAskedAt[id] = now
+        }
+        guard request.url.hasSuffix("/pull_backup_access_code") else { return }
         backupsPulledBefore = world.model.counters.backupsPulled
         guard let reading = readings[id] else { return violate("3 \(id) was pulled for without having been read") }
         if !reading.needsBackup { violate("3 \(id) was pulled for although its last reading spoke against it") }
-        if house.duration(since: reading.at) > .minutes(2) {
-            violate("3 \(id) was pulled for \(house.duration(since: reading.at)) after its last reading")
+        if now.duration(since: reading.at) > .minutes(2) {
+            violate("3 \(id) was pulled for \(now.duration(since: reading.at)) after its last reading")
         }
     }
 
@@ -102,9 +111,9 @@ final class Witness {
                 let isTimeBound = code["type"]?.string == "time_bound"
                 let isBackup = code["is_backup"]?.bool == true
                 readings[id] = Reading(
-                    needsBackup: hasFailed && isTimeBound && !isBackup, exists: true, at: world.house.now())
+                    needsBackup: hasFailed && isTimeBound && !isBackup, exists: true, at: world.now)
             } else if response.status == 404, json?["error"]?["type"]?.string != nil {
-                readings[id] = Reading(needsBackup: false, exists: false, at: world.house.now())
+                readings[id] = Reading(needsBackup: false, exists: false, at: world.now)
             }
         }
     }
@@ -113,17 +122,21 @@ final class Witness {
         request.body.flatMap { try? JSONValue(parsing: $0) }?["access_code_id"]?.string
     }
 
-    /// Nobody who was known to need a code of this pool, and arrives sooner, went away empty.
+    /// Nobody who was known to need a code of this pool, and arrives sooner, went away empty, unless Seam would not say what they
+    /// need or turned them away just now.
     private func checkOrder(of id: String, in world: World) {
         guard let code = world.model.code(id), let startsAt = code.startsAt else { return }
         let waiting = rows(
             """
-            SELECT access_code_id FROM failovers
+            SELECT access_code_id, last_error_type FROM failovers
             WHERE device_id = ? AND access_code_id <> ? AND state IN ('pending', 'waiting') AND original_starts_at < ?
-                AND (reason IS NULL OR reason = 'pool_empty') AND last_error_type IS NULL AND attempts > 0
+                AND (reason IS NULL OR reason NOT IN ('lead_time', 'reserved', 'code_pending')) AND attempts > 0
             """, [code.deviceID, id, startsAt.description])
         for row in waiting {
             let otherID: String = row["access_code_id"]
+            let wasTurnedAwayNow =
+                lastAskedAt[otherID].map { world.now.duration(since: $0) < .minutes(2) } ?? false
+            if row["last_error_type"] as String? != nil && wasTurnedAwayNow { continue }
             guard let other = world.model.code(otherID), !other.errors.isEmpty, other.status != .removing,
                 other.pulledBackupID == nil, let otherStart = other.startsAt, otherStart < startsAt,
                 let otherEnd = other.endsAt, otherEnd > world.house.now()

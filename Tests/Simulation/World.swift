@@ -207,7 +207,7 @@ final class World: @unchecked Sendable {
         if dies() { throw .cancelled }
         await goOn()
         if isDead { throw .cancelled }
-        witness.sees(request, at: now, house: house.now(), in: self)
+        witness.sees(request, at: now, in: self)
         let result: Result<ClientResponse, ClientError>
         do {
             result = .success(try await transport.send(request))

@@ -7,6 +7,7 @@ internal import Time
 struct WorldSettings: Sendable {
     var leadTime: Duration?
     var reserve = 0
+    var drawDelay: Duration = .zero
     var onCancel = CancelPolicy.endBackup
     var onRecovery = RecoveryPolicy.keepBackup
     var sweepInterval: Duration = .minutes(5)
@@ -19,8 +20,8 @@ struct WorldSettings: Sendable {
 
     var failover: FailoverSettings {
         FailoverSettings(
-            leadTime: leadTime, retry: retry, channels: [.webhook], reserve: reserve, onCancel: onCancel,
-            onRecovery: onRecovery)
+            leadTime: leadTime, retry: retry, channels: [.webhook], reserve: reserve, drawDelay: drawDelay,
+            onCancel: onCancel, onRecovery: onRecovery)
     }
 }
 

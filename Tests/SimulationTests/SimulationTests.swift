@@ -2,10 +2,10 @@ import Simulation
 import Testing
 
 @Suite struct SimulationTests {
-    /// A few seeds in parts, so that the processors share them; `make simulate SEEDS=1000` runs many in a release build.
-    @Test(arguments: Array(stride(from: UInt64(1), to: 33, by: 8)))
+    /// In parts, so that the processors share them; `make simulate SEEDS=100000` runs many in a release build.
+    @Test(arguments: Array(stride(from: UInt64(1), to: 201, by: 10)))
     func `Whatever goes wrong, the invariants hold`(first: UInt64) async throws {
-        for seed in first..<(first + 8) {
+        for seed in first..<(first + 10) {
             let report = try await Simulation(seed: seed).run()
             #expect(report.violations.isEmpty, "seed \(seed): replay it with `simulate run \(seed) 1`")
         }

@@ -14,13 +14,20 @@ enum Simulate {
         case "dump": print(try await Simulation(seed: number(arguments, 1) ?? 1).run().dump)
         case "outcomes":
             let count = number(arguments, 1) ?? 5
-            try await OutcomesTable.print(seeds: Array(1...max(1, count)), workload: number(arguments, 2).map(Int.init))
-            { line in
+            var recommended = Recommendation()
+            if let minutes = number(arguments, 3) { recommended.drawDelay = .seconds(minutes * 60) }
+            if let reserve = number(arguments, 4) { recommended.reserve = Int(reserve) }
+            if let hours = number(arguments, 5) { recommended.leadTime = .seconds(hours * 3600) }
+            try await OutcomesTable.print(
+                seeds: Array(1...max(1, count)), workload: number(arguments, 2).map(Int.init), recommended: recommended
+            ) { line in
                 print(line)
                 fflush(nil)
             }
         default:
-            print("usage: simulate run FIRST COUNT | simulate dump SEED | simulate outcomes SEEDS [WORKLOAD]")
+            print(
+                "usage: simulate run FIRST COUNT | simulate dump SEED | simulate outcomes SEEDS [WORKLOAD [DRAW_DELAY_MINUTES [RESERVE [LEAD_TIME_HOURS]]]]"
+            )
             exit(64)
         }
     }
