@@ -25,7 +25,8 @@ FIELDS = [
 ]
 ODD_FIELDS = [
     b"X : y", b" X: y", b"\tfolded", b"X\x00: y", b"X: \x00", b"X: a\x01b", b"X: a\x7fb", b"X: a\rb", b"X: a\nY: b", b"no colon",
-    b": nameless", b"X(y): z", b"X\xe4: z", b"\"X\": z", b"X y: z", b"X\t: y", b"Connection: close\x0b", b"Connection: a b", b"Connection: ,",
+    b": nameless", b"X(y): z", b"X\xe4: z", b"\"X\": z",
+    b"X y: z", b"X\t: y", b"Connection: close\x0b", b"Connection: a b", b"Connection: ,",
     b"Proxy-Connection: close", b"Keep-Alive: 5", b"Content-Type: a\r\nContent-Type: b", b"Expect: 200-ok", b"Host", b"HTTP/1.1 200 OK",
     b"Trailer: X", b"Connection: upgrade\r\nUpgrade: websocket", b"HTTP2-Settings: AAA", b"X: " + b"x" * 5000, b"Transfer-Encoding",
 ]
@@ -40,7 +41,8 @@ ODD_CODINGS = [
 ]
 ODD_SIZES = [
     b"+5", b"-5", b"0x5", b" 5", b"5 ", b"5\t", b"", b"g", b"05", b"000000005", b"0000000000000005", b"ffffffffffffffff",
-    b"fffffffffffffffff", b"100000005", b"5;", b"5;a", b"5;a=b", b"5;a=\"b;c\"", b"5;a=\"b", b"5;a=\"b\\\"c\"", b"5 ;a", b"5; a", b"5;a =b", b"5,a",
+    b"fffffffffffffffff", b"100000005", b"5;", b"5;a", b"5;a=b", b"5;a=\"b;c\"",
+    b"5;a=\"b", b"5;a=\"b\\\"c\"", b"5 ;a", b"5; a", b"5;a =b", b"5,a",
     b"5;a\x00", b"5;\xe4=1", b"5\x0b", b"5_0", b"5h", b"5;a\nb", b"5;a\rb", b"5\n", b"5;;", b"5;=b",
 ]
 BODIES = [b"", b"hello", b"{\"event_id\": \"1\"}", b"\x00\r\n\r\n\xff", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"0\r\n\r\n", b"x" * 300]
@@ -49,7 +51,10 @@ ODD_TRAILERS = [
     b"Content-Length: 5\r\n", b"Host: b\r\n", b"Transfer-Encoding: chunked\r\n", b"no colon\r\n", b" folded\r\n", b"X : y\r\n",
     b"X: \x00\r\n", b"X: y\n", b": y\r\n", b"X: y\r\r\n",
 ]
-MUTANTS = [b"\r", b"\n", b"\r\n", b"\x00", b" ", b"\t", b":", b",", b";", b"\x0b", b"\x0c", b"\x7f", b"\x80", b"\xff", b"0", b"5", b"-", b"+", b"\"", b"a"]
+MUTANTS = [
+    b"\r", b"\n", b"\r\n", b"\x00", b" ", b"\t", b":", b",", b";", b"\x0b", b"\x0c", b"\x7f", b"\x80", b"\xff", b"0", b"5", b"-", b"+",
+    b"\"", b"a",
+]
 
 
 class Writer:
@@ -107,7 +112,8 @@ class Writer:
             odd = [name + b": " + self.random.choice(ODD_LENGTHS)]
             return self.random.choice([
                 ([], body), (odd, body), (length * 2, body), (length + odd, body), (length + coding, self.chunked(body)),
-                (length + coding, body), (coding * 2, self.chunked(body)), (length, body[:-1]), (length, body + b"x"), (length, self.chunked(body)),
+                (length + coding, body), (coding * 2, self.chunked(body)), (length, body[:-1]), (length, body + b"x"),
+                (length, self.chunked(body)),
             ])
         if version == b"HTTP/1.1" and self.random.random() < 0.4:
             return coding, self.chunked(body)
