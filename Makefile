@@ -80,15 +80,18 @@ fuzz: build-packages
 
 # Every Swift test under the address sanitizer, then under the thread sanitizer, which first has to find a race that is there and
 # none where a lock is held; half an hour on two cores. Leaks are not looked for: what a task holds when a process exits is none.
+# Eight tests at a time, for slow as they are then, all at once would starve each other beyond their time limits.
+SANITIZED = --disable-xctest --experimental-maximum-parallelization-width 8
+
 sanitize: test-packages
-	ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize address --scratch-path .build-asan
+	ASAN_OPTIONS=detect_leaks=0 swift test $(SANITIZED) --sanitize address --scratch-path .build-asan
 	mkdir -p .build-tsan
 	clang -O2 -Wall -Werror -shared -fPIC -o .build-tsan/mutex.so Tests/Sanitizers/mutex.c
 	swiftc -sanitize=thread -o .build-tsan/race Tests/Sanitizers/Race.swift
 	! LD_PRELOAD=$(CURDIR)/.build-tsan/mutex.so .build-tsan/race 2>/dev/null
 	LD_PRELOAD=$(CURDIR)/.build-tsan/mutex.so .build-tsan/race locked
 	swift build --build-tests --disable-xctest --sanitize thread --scratch-path .build-tsan
-	LD_PRELOAD=$(CURDIR)/.build-tsan/mutex.so swift test --skip-build --disable-xctest --sanitize thread --scratch-path .build-tsan
+	LD_PRELOAD=$(CURDIR)/.build-tsan/mutex.so swift test --skip-build $(SANITIZED) --sanitize thread --scratch-path .build-tsan
 
 # sslscan and testssl.sh against the daemon with a test certificate.
 tls-scan: scan-packages $(VENV)/ready

@@ -55,7 +55,7 @@ def testssl(port, folder):
     report = folder / "testssl.json"
     with open(folder / "testssl.out", "w") as output:
         subprocess.run(
-            ["testssl", "--quiet", "--color", "0", "--warnings", "off", "--jsonfile", str(report), f"127.0.0.1:{port}"],
+            ["testssl", "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--jsonfile", str(report), f"127.0.0.1:{port}"],
             stdout=output, stderr=subprocess.STDOUT, timeout=900,
         )
     lines = json.loads(report.read_text())
