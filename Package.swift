@@ -67,7 +67,10 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
         room(
-            "Checks", ["CLinux", "Crypto", "HTTPClient", "JSON", "Ledger", "Policy", "Seam", "Settings", "Time"]),
+            "Checks",
+            [
+                "CLinux", "Crypto", "HTTPClient", "HTTPServer", "JSON", "Ledger", "Policy", "Seam", "Settings", "Time",
+            ]),
         room(
             "Sandbox", ["Crypto", "HTTPClient", "HTTPServer", "JSON", "Signatures", "Time"]),
         room("Presentation", ["JSON", "Time"]),

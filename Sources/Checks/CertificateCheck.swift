@@ -10,11 +10,13 @@ package struct CertificateCheck: Check {
 
     private let settings: Settings
     private let clock: any WallClock
+    private let account: ServiceAccount
     private let caFile: String?
 
     /// - Parameter caFile: PEM roots in the place of the system's.
-    package init(settings: Settings, clock: any WallClock, caFile: String? = nil) {
+    package init(settings: Settings, clock: any WallClock, account: ServiceAccount, caFile: String? = nil) {
         self.settings = settings
+        self.account = account
         self.clock = clock
         self.caFile = caFile
     }
@@ -42,6 +44,14 @@ package struct CertificateCheck: Check {
                     "tls.key_mode", .warning, "Others on this machine may read the private key", detail: privateKeyFile,
                     fix: "chmod o= \(privateKeyFile)"))
         }
+        for file in [certificateFile, privateKeyFile] where FileFacts(file) != nil && !account.may(.read, file) {
+            findings.append(
+                CheckFinding(
+                    "tls.owner", .error, "The service cannot read the certificate or its key",
+                    detail: "\(file) is \(FileFacts(file)?.ownerName ?? "?")'s; the service runs as \(account.name).",
+                    fix: "chgrp \(account.name) \(file) && chmod g+r \(file), and let \(account.name) into its folder.")
+            )
+        }
         do {
             let chain = try CertificateChain(certificateFile: certificateFile, privateKeyFile: privateKeyFile)
             findings += judge(chain, certificateFile)
@@ -65,6 +75,14 @@ package struct CertificateCheck: Check {
                     isOver ? "The certificate has expired" : "The certificate expires soon", detail: "\(file): \(end)",
                     fix: "Renew it; a new file is taken by itself or at a reload."))
             if isOver { return findings }
+        }
+        let start = Timestamp(secondsSinceEpoch: chain.startsAt)
+        if start > clock.now() {
+            findings.append(
+                CheckFinding(
+                    "tls.not_yet", .error, "The certificate is not valid yet", detail: "\(file): from \(start)",
+                    fix: "Wait until then, or look whether this machine's clock is right: timedatectl"))
+            return findings
         }
         if let host = host(of: settings.webhook.publicURL), !chain.covers(host: host) {
             findings.append(

@@ -58,23 +58,4 @@ package struct CheckReport: Sendable {
 
     /// As `check --json` prints it, one object.
     package var jsonText: String { json.description }
-
-    /// For people: what is wrong first.
-    package var text: String {
-        var blocks = CheckFinding.Severity.allCases.flatMap { severity in
-            findings.filter { $0.severity == severity }.map(Self.block)
-        }
-        let wrong = findings.count { $0.severity != .ok }
-        blocks.append(wrong == 0 ? "Nothing is wrong." : "\(wrong) of \(findings.count) findings need attention.")
-        return blocks.joined(separator: "\n")
-    }
-
-    private static func block(_ finding: CheckFinding) -> String {
-        let indent = String(repeating: " ", count: 9)
-        let word = finding.severity.rawValue
-        var lines = [word + String(repeating: " ", count: 9 - word.utf8.count) + finding.title]
-        if !finding.detail.isEmpty { lines.append(indent + finding.detail) }
-        if !finding.fix.isEmpty { lines.append(indent + "Fix: " + finding.fix) }
-        return lines.joined(separator: "\n")
-    }
 }

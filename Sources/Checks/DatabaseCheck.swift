@@ -9,11 +9,15 @@ package struct DatabaseCheck: Check {
     private static let neededBytes = 100 * mebibyte
 
     private let path: String
+    private let account: ServiceAccount
     private let volume: @Sendable (String) -> Volume?
 
     /// - Parameter volume: what holds a folder; tests say so themselves.
-    package init(path: String, volume: @escaping @Sendable (String) -> Volume? = { Volume(holding: $0) }) {
+    package init(
+        path: String, account: ServiceAccount, volume: @escaping @Sendable (String) -> Volume? = { Volume(holding: $0) }
+    ) {
         self.path = path
+        self.account = account
         self.volume = volume
     }
 
@@ -24,13 +28,10 @@ package struct DatabaseCheck: Check {
         }
     }
 
-    private var folder: String {
-        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
+    private var folder: String { FileFacts.folder(of: path) }
 
     private func look() -> [CheckFinding] {
-        guard FileFacts(folder)?.isDirectory == true else {
+        guard let facts = FileFacts(folder), facts.isDirectory else {
             return [
                 CheckFinding(
                     "database.folder", .error, "The database's folder is not there", detail: folder,
@@ -39,27 +40,53 @@ package struct DatabaseCheck: Check {
                 )
             ]
         }
-        let file = FileFacts(path)
-        return (file.map(existing) ?? [missing]) + disk
-    }
-
-    private var missing: CheckFinding {
-        if FileFacts.mayWrite(folder) {
-            return CheckFinding(
-                "database.new", .ok, "The database is made at the first start", detail: path)
+        var findings = judgeFolder(facts)
+        if let file = FileFacts(path) {
+            findings += existing(file, isFolderSound: findings.isEmpty)
+        } else if findings.isEmpty {
+            findings.append(
+                CheckFinding("database.new", .ok, "The database is made at the first start", detail: path))
         }
-        return CheckFinding(
-            "database.folder", .error, "The database cannot be made", detail: "This user may not write to \(folder).",
-            fix: "Run this as the user that runs Sparekey, or give the folder to it: chown sparekey: \(folder)")
+        return findings + disk
     }
 
-    private func existing(_ file: FileFacts) -> [CheckFinding] {
+    private func judgeFolder(_ facts: FileFacts) -> [CheckFinding] {
         var findings: [CheckFinding] = []
+        // Its WAL and its lock lie beside the database.
+        if !account.may(.write, folder) || !account.may(.execute, folder) {
+            findings.append(
+                CheckFinding(
+                    "database.folder", .error, "The service cannot write to the database's folder",
+                    detail:
+                        "\(folder) is \(facts.ownerName)'s with mode \(facts.octalMode); the service runs as \(account.name).",
+                    fix:
+                        "Give it the folder, chown \(account.name): \(folder), or run this as the user that runs Sparekey."
+                ))
+        }
+        if facts.mode & 0o002 != 0 {
+            findings.append(
+                CheckFinding(
+                    "database.folder_mode", .warning, "Anyone on this machine may replace the database",
+                    detail: "\(folder) has mode \(facts.octalMode).", fix: "chmod 0750 \(folder)"))
+        }
+        return findings
+    }
+
+    private func existing(_ file: FileFacts, isFolderSound: Bool) -> [CheckFinding] {
+        var findings: [CheckFinding] = []
+        if !account.may(.write, path) {
+            findings.append(
+                CheckFinding(
+                    "database.owner", .error, "The service cannot write to the database",
+                    detail:
+                        "\(path) is \(file.ownerName)'s with mode \(file.octalMode); the service runs as \(account.name).",
+                    fix: "chown \(account.name): \(path)*"))
+        }
         if file.mode & 0o007 != 0 {
             findings.append(
                 CheckFinding(
                     "database.mode", .warning, "Others on this machine may read the guests' PINs",
-                    detail: "\(path) has mode 0\(String(file.mode, radix: 8)).", fix: "chmod o= \(path)*"))
+                    detail: "\(path) has mode \(file.octalMode).", fix: "chmod o= \(path)*"))
         }
         do {
             findings += judge(try LedgerInspection(path: path))
@@ -70,8 +97,8 @@ package struct DatabaseCheck: Check {
                     detail: error.reason + ".",
                     fix: error.hint))
         }
-        return findings.contains { $0.id != "database.mode" }
-            ? findings : findings + [CheckFinding("database.ok", .ok, "The database is sound", detail: path)]
+        let isSound = isFolderSound && !findings.contains { $0.id != "database.mode" }
+        return isSound ? findings + [CheckFinding("database.ok", .ok, "The database is sound", detail: path)] : findings
     }
 
     private func judge(_ inspection: LedgerInspection) -> [CheckFinding] {
@@ -88,6 +115,13 @@ package struct DatabaseCheck: Check {
                 CheckFinding(
                     "database.newer_schema", .error, "The database was written by a newer Sparekey", detail: path,
                     fix: "Install that version again, or set another database.path.")
+            ]
+        }
+        if inspection.isForeign {
+            return [
+                CheckFinding(
+                    "database.foreign", .error, "The database is another program's", detail: path,
+                    fix: "Set database.path to a file of Sparekey's own.")
             ]
         }
         if inspection.needsMigration { return [] }
@@ -119,6 +153,13 @@ package struct DatabaseCheck: Check {
                     "disk.network", .error, "The database is on a network file system",
                     detail: "SQLite's write-ahead log does not work across machines.",
                     fix: "Set database.path to a folder on a local disk."))
+        }
+        if volume.isReadOnly {
+            findings.append(
+                CheckFinding(
+                    "disk.read_only", .error, "The disk can only be read",
+                    detail: "Every webhook is refused with 503: \(folder) is mounted read-only.",
+                    fix: "Look why (dmesg): a disk with errors is often mounted so. Then: mount -o remount,rw"))
         }
         let free = "\(volume.freeBytes / Self.mebibyte) MiB are free on \(folder)."
         if volume.freeBytes < Self.comfortableBytes {

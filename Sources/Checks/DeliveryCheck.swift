@@ -1,19 +1,22 @@
+package import HTTPClient
 package import Settings
 
 /// Whether somebody will tell the guest.
 package struct DeliveryCheck: Check {
     private let delivery: Settings.Delivery
+    private let transport: any HTTPTransport
+    private let account: ServiceAccount
 
-    package init(_ delivery: Settings.Delivery) {
+    package init(_ delivery: Settings.Delivery, transport: any HTTPTransport, account: ServiceAccount) {
         self.delivery = delivery
+        self.transport = transport
+        self.account = account
     }
 
     package func findings() async -> [CheckFinding] {
         var findings: [CheckFinding] = []
         if let command = delivery.command?.first { findings.append(judge(command)) }
-        if delivery.webhook.url != nil {
-            findings.append(CheckFinding("delivery.webhook.ok", .ok, "Deliveries are pushed to delivery.webhook.url"))
-        }
+        if let url = delivery.webhook.url { findings.append(await reach(url)) }
         if delivery.manual {
             findings.append(
                 CheckFinding(
@@ -29,16 +32,40 @@ package struct DeliveryCheck: Check {
         return findings
     }
 
+    /// Asks with OPTIONS, which is safe (RFC 9110, 9.2.1): any answer shows that the receiver is there. Nothing is delivered.
+    private func reach(_ url: String) async -> CheckFinding {
+        var request = ClientRequest(method: "OPTIONS", url: url, timeout: delivery.timeout)
+        request.cutsResponse = true
+        do throws(ClientError) {
+            _ = try await transport.send(request)
+            return CheckFinding("delivery.webhook.ok", .ok, "The receiver of delivery.webhook.url answers")
+        } catch {
+            guard case .tls = error else {
+                return CheckFinding(
+                    "delivery.webhook.unreachable", .error, "The receiver of delivery.webhook.url cannot be reached",
+                    detail: "\(error).",
+                    fix: "Start it, or correct delivery.webhook.url; look at DNS and firewall between.")
+            }
+            return CheckFinding(
+                "delivery.webhook.tls", .error,
+                "The receiver of delivery.webhook.url has a certificate that is not trusted",
+                detail: "\(error).",
+                fix: "Give the receiver a certificate for its name with the full chain, or install its authority with "
+                    + "update-ca-certificates.")
+        }
+    }
+
     private func judge(_ command: String) -> CheckFinding {
         guard let file = FileFacts(command) else {
             return CheckFinding(
                 "delivery.command.missing", .error, "The program of delivery.command is not there", detail: command,
                 fix: "Install it, or give the path at which it is.")
         }
-        guard file.isRegular, FileFacts.mayExecute(command) else {
+        guard file.isRegular, account.may(.execute, command) else {
             return CheckFinding(
                 "delivery.command.not_executable", .error, "The program of delivery.command cannot be run",
-                detail: command, fix: file.isRegular ? "chmod a+x \(command)" : "Give the path of a program.")
+                detail: "\(command), by \(account.name)",
+                fix: file.isRegular ? "chmod a+rx \(command)" : "Give the path of a program.")
         }
         if file.mode & 0o002 != 0 {
             return CheckFinding(

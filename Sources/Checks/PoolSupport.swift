@@ -10,21 +10,34 @@ package enum PoolSupport {
                     fix: "Connect them in Seam Console, or use the key of the workspace that has them.")
             ]
         }
+        let unsupported = devices.filter { $0.supportsBackupPool == false }
         let wrong = devices.compactMap(judge)
-        let good = devices.count - wrong.count
-        guard good > 0 else { return wrong }
-        return wrong + [
-            CheckFinding("pool.ok", .ok, "\(good) of \(devices.count) devices are without a fault of their pool")
-        ]
+        var findings = wrong
+        let good = devices.count - wrong.count - unsupported.count
+        if good > 0 {
+            findings.append(
+                CheckFinding("pool.ok", .ok, "\(good) of \(devices.count) devices are without a fault of their pool"))
+        }
+        if !unsupported.isEmpty {
+            // Nothing that an operator could mend: a site with such a lock is as well as it can be.
+            findings.append(
+                CheckFinding(
+                    "pool.unsupported", .ok,
+                    unsupported.count == 1
+                        ? "1 lock has no backup codes" : "\(unsupported.count) locks have no backup codes",
+                    detail: unsupported.map(name).joined(separator: "; ")
+                        + ". Its guests need another way in; a failure there is told as an alert."))
+        }
+        return findings
+    }
+
+    private static func name(_ device: Device) -> String {
+        device.name.map { "\($0), \(device.id)" } ?? device.id
     }
 
     private static func judge(_ device: Device) -> CheckFinding? {
-        let name = device.name.map { "\($0), \(device.id)" } ?? device.id
-        if device.supportsBackupPool == false {
-            return CheckFinding(
-                "pool.unsupported", .warning, "A lock can have no backup codes", detail: name,
-                fix: "Have another way in for its guests; a failure there is told as an alert.")
-        }
+        if device.supportsBackupPool == false { return nil }
+        let name = name(device)
         if device.errorCodes.contains("empty_backup_access_code_pool") {
             return CheckFinding(
                 "pool.empty", .error, "A lock's pool of backup codes is empty", detail: name,

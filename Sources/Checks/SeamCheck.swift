@@ -6,10 +6,15 @@ package import Settings
 package struct SeamCheck: Check {
     private let seam: SeamClient
     private let settings: Settings
+    private let knownLocks: @Sendable () async -> Set<String>
 
-    package init(_ seam: SeamClient, settings: Settings) {
+    /// - Parameter knownLocks: those that the daemon has read before; empty where it has not run yet.
+    package init(
+        _ seam: SeamClient, settings: Settings, knownLocks: @escaping @Sendable () async -> Set<String> = { [] }
+    ) {
         self.seam = seam
         self.settings = settings
+        self.knownLocks = knownLocks
     }
 
     package func findings() async -> [CheckFinding] {
@@ -27,7 +32,16 @@ package struct SeamCheck: Check {
             findings.append(failure(error, of: "webhook", "The webhook was not looked at."))
         }
         do {
-            findings += PoolSupport.findings(try await seam.devices())
+            let devices = try await seam.devices()
+            findings += PoolSupport.findings(devices)
+            let known = await knownLocks()
+            if !known.isEmpty, known.isDisjoint(with: devices.map(\.id)) {
+                findings.append(
+                    CheckFinding(
+                        "seam.other_workspace", .error, "The API key belongs to another workspace than before",
+                        detail: "None of the \(known.count) locks in the database is in workspace \(workspace.id).",
+                        fix: "Use the key of the locks' workspace, or a database.path of its own for this one."))
+            }
         } catch {
             findings.append(failure(error, of: "pool", "The locks were not looked at."))
         }

@@ -20,10 +20,12 @@ package struct Volume: Sendable, Equatable {
     package var kind: Kind
     /// What an ordinary user may still take.
     package var freeBytes: Int64
+    package var isReadOnly: Bool
 
-    package init(kind: Kind, freeBytes: Int64) {
+    package init(kind: Kind, freeBytes: Int64, isReadOnly: Bool = false) {
         self.kind = kind
         self.freeBytes = freeBytes
+        self.isReadOnly = isReadOnly
     }
 
     /// Nil where the folder is not there, or may not be looked at.
@@ -40,26 +42,7 @@ package struct Volume: Sendable, Equatable {
             case 0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x5346_414F, 0x00C3_6400: .network
             default: .disk
             }
-        self.init(kind: kind, freeBytes: overflow ? .max : bytes)
+        // ST_RDONLY of statfs(2)
+        self.init(kind: kind, freeBytes: overflow ? .max : bytes, isReadOnly: facts.f_flags & 1 != 0)
     }
-}
-
-/// What a path is, and what this process may do with it.
-struct FileFacts: Sendable {
-    var isDirectory: Bool
-    var isRegular: Bool
-    /// The nine permission bits.
-    var mode: UInt32
-
-    /// Nil where nothing is there.
-    init?(_ path: String) {
-        var facts = stat()
-        guard stat(path, &facts) == 0 else { return nil }
-        isDirectory = facts.st_mode & S_IFMT == S_IFDIR
-        isRegular = facts.st_mode & S_IFMT == S_IFREG
-        mode = UInt32(facts.st_mode) & 0o777
-    }
-
-    static func mayExecute(_ path: String) -> Bool { access(path, X_OK) == 0 }
-    static func mayWrite(_ path: String) -> Bool { access(path, W_OK | X_OK) == 0 }
 }

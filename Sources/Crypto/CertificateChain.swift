@@ -8,7 +8,9 @@ internal import Musl
 
 /// A certificate with its chain and key as they lie in their files, to be judged before a client does.
 package final class CertificateChain {
-    /// The leaf's end, in seconds since the epoch.
+    /// The leaf's beginning, in seconds since the epoch.
+    package let startsAt: Int64
+    /// Its end.
     package let expiresAt: Int64
     private let context: OpaquePointer
 
@@ -34,10 +36,12 @@ package final class CertificateChain {
         guard SSL_CTX_check_private_key(context) == 1 else {
             throw OpenSSLError.taken(after: "SSL_CTX_check_private_key")
         }
-        var end = tm()
-        guard ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(context)), &end) == 1 else {
-            throw OpenSSLError.taken(after: "ASN1_TIME_to_tm")
-        }
+        let leaf = SSL_CTX_get0_certificate(context)
+        var (start, end) = (tm(), tm())
+        guard ASN1_TIME_to_tm(X509_get0_notBefore(leaf), &start) == 1,
+            ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end) == 1
+        else { throw OpenSSLError.taken(after: "ASN1_TIME_to_tm") }
+        startsAt = Int64(timegm(&start))
         expiresAt = Int64(timegm(&end))
         self.context = context
         isComplete = true

@@ -11,7 +11,9 @@ struct Listener: Sendable {
     }
 
     /// Listens on every address of the host that this machine has.
-    static func open(host: String, port: Int) throws(ServerError) -> [Listener] {
+    ///
+    /// - Parameter accepts: false to take the addresses and nobody's connection.
+    static func open(host: String, port: Int, accepts: Bool = true) throws(ServerError) -> [Listener] {
         let location = location(host, port)
         let addresses: [SocketAddress]
         switch SocketAddress.resolve(host: host, port: port) {
@@ -28,7 +30,7 @@ struct Listener: Sendable {
             // With port 0, the other addresses of a name share the port that the first one was given.
             if port == 0, let first = listeners.first { address.port = first.port }
             do {
-                listeners.append(try open(address, location: location))
+                listeners.append(try open(address, location: location, accepts: accepts))
             } catch {
                 lastError = error
                 // A name may have addresses of a family that this machine has not; any other failure is the operator's.
@@ -42,7 +44,9 @@ struct Listener: Sendable {
         return listeners
     }
 
-    private static func open(_ address: SocketAddress, location: String) throws(ServerError) -> Listener {
+    private static func open(
+        _ address: SocketAddress, location: String, accepts: Bool
+    ) throws(ServerError) -> Listener {
         func failure(_ what: ServerError.What, _ code: Int32) -> ServerError {
             ServerError(what: what, location: location, errno: code, hint: hint(code))
         }
@@ -61,7 +65,7 @@ struct Listener: Sendable {
             SystemCall.close(descriptor)
             throw failure(.bind, code)
         }
-        if case .failed(let code) = SystemCall.listen(descriptor, backlog: 1024) {
+        if accepts, case .failed(let code) = SystemCall.listen(descriptor, backlog: 1024) {
             SystemCall.close(descriptor)
             throw failure(.listen, code)
         }

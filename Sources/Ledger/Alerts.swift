@@ -165,6 +165,7 @@ extension Database {
                 SELECT f.original_starts_at FROM substitutions s JOIN failovers f USING (failover_id) WHERE substitution_id = ?
                 """, arguments: [substitutionID])
         if kind != .created, let substitutionID, try isStillUntold(substitutionID, now: now) { return }
+        if kind == .updated || kind == .recovered, let substitutionID, try isSilenced(substitutionID) { return }
         for channel in channels {
             try execute(
                 sql: """
@@ -177,6 +178,16 @@ extension Database {
                     now.sql, dueAt.sql, arrivesAt ?? now.sql, dueAt.sql,
                 ])
         }
+    }
+
+    /// Whether the operator has stopped what was to be told of a new code before any way had told it.
+    private func isSilenced(_ substitutionID: String) throws -> Bool {
+        try Bool.fetchOne(
+            self,
+            sql: """
+                SELECT count(*) > 0 AND sum(state <> 'failed' OR last_error IS NOT 'cancelled') = 0
+                FROM deliveries WHERE substitution_id = ? AND kind = 'created'
+                """, arguments: [substitutionID]) ?? false
     }
 
     /// Whether there is a new code to tell, and it is held back still, so that nobody can have begun to.

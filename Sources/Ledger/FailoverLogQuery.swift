@@ -10,6 +10,11 @@ package struct FailoverLogQuery: Sendable, Equatable {
     package var until: Timestamp?
     package var deviceID: String?
     package var state: FailoverState?
+    package var reason: String?
+    /// Only those that are pending or waiting.
+    package var isOpen = false
+    /// Failovers or their access codes by ID; empty does not narrow.
+    package var ids: [String] = []
     /// Only failovers of which the journal says something new after this place, to follow the log.
     package var after: FailoverLogPage.Place?
     /// At most so many, the first ones.
@@ -17,12 +22,13 @@ package struct FailoverLogQuery: Sendable, Equatable {
 
     package init(
         since: Timestamp? = nil, until: Timestamp? = nil, deviceID: String? = nil, state: FailoverState? = nil,
-        after: FailoverLogPage.Place? = nil, limit: Int? = nil
+        reason: String? = nil, after: FailoverLogPage.Place? = nil, limit: Int? = nil
     ) {
         self.since = since
         self.until = until
         self.deviceID = deviceID
         self.state = state
+        self.reason = reason
         self.after = after
         self.limit = limit
     }
@@ -42,6 +48,13 @@ package struct FailoverLogQuery: Sendable, Equatable {
         narrow("f.opened_at < ?", until?.sql)
         narrow("f.device_id = ?", deviceID)
         narrow("f.state = ?", state?.rawValue)
+        narrow("f.reason = ?", reason)
+        if isOpen { conditions.append("f.state IN ('pending', 'waiting')") }
+        if !ids.isEmpty {
+            let marks = databaseQuestionMarks(count: ids.count)
+            conditions.append("(f.failover_id IN (\(marks)) OR f.access_code_id IN (\(marks)))")
+            arguments += ids + ids
+        }
         narrow("f.access_code_id IN (SELECT access_code_id FROM journal WHERE journal_id > ?)", after?.journalID)
         let filter = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
         // SQLite takes a negative limit for none.

@@ -255,12 +255,10 @@ extension Ledger {
         case .substituted:
             kind = "failover.touched"
         case .notNeeded, .ineligible, .expired, .cancelled:
+            try database.reopenFailover(accessCodeID: accessCodeID, now: now)
             try database.execute(
-                sql: """
-                    UPDATE failovers SET state = 'pending', reason = NULL, attempts = 0, is_scouted = 0, next_attempt_at = ?, closed_at = NULL,
-                        event_id = ?, failed_at = ?, opened_at = ?, touches = touches + 1, last_error_type = NULL
-                    WHERE access_code_id = ?
-                    """, arguments: [now.sql, eventID, failedAt.sql, now.sql, accessCodeID])
+                sql: "UPDATE failovers SET event_id = ?, failed_at = ? WHERE access_code_id = ?",
+                arguments: [eventID, failedAt.sql, accessCodeID])
             kind = "failover.reopened"
         }
         try database.journal(

@@ -139,10 +139,10 @@ private struct FollowRecord {
         switch step.outcome {
         case .ended: try close("ended")
         case .revoked:
-            try stopTelling()
+            try database.stopTelling(substitution.id)
             try close("revoked")
         case .removing:
-            try stopTelling()
+            try database.stopTelling(substitution.id)
             try database.execute(
                 sql:
                     "UPDATE substitutions SET removal_requested_at = coalesce(removal_requested_at, ?) WHERE substitution_id = ?",
@@ -169,15 +169,6 @@ private struct FollowRecord {
             arguments: [state, substitution.id])
         // There is nobody left to be told.
         _ = try database.closeAlert(.notDelivered, subject: substitution.id, channels: [], now: now, random: random)
-    }
-
-    /// What was not told yet must not be told any more.
-    private func stopTelling() throws {
-        try database.execute(
-            sql: """
-                UPDATE deliveries SET state = 'failed', last_error = 'cancelled', next_attempt_at = NULL, claimed_until = NULL
-                WHERE substitution_id = ? AND kind IN ('created', 'updated', 'recovered') AND state IN ('pending', 'claimed')
-                """, arguments: [substitution.id])
     }
 }
 

@@ -6,6 +6,8 @@ package struct LedgerInspection: Sendable, Equatable {
     package var isNewer: Bool
     /// Whether the next start migrates it.
     package var needsMigration: Bool
+    /// Whether it has tables, and none of Sparekey's.
+    package var isForeign: Bool
     /// `wal`, unless something else has changed it.
     package var journalMode: String
     /// What SQLite finds damaged, at most a few lines; empty where nothing is.
@@ -24,6 +26,8 @@ package struct LedgerInspection: Sendable, Equatable {
             self = try database.read { database in
                 LedgerInspection(
                     isNewer: try Schema.isNewer(database), needsMigration: try !Schema.isCurrent(database),
+                    isForeign: try !database.tableExists("webhook_events")
+                        && Bool.fetchOne(database, sql: "SELECT count(*) > 0 FROM sqlite_master") ?? false,
                     journalMode: try String.fetchOne(database, sql: "PRAGMA journal_mode") ?? "",
                     // Reads everything but does not compare each index with its table: minutes less on a large file.
                     // https://www.sqlite.org/pragma.html#pragma_quick_check
@@ -34,9 +38,10 @@ package struct LedgerInspection: Sendable, Equatable {
         }
     }
 
-    init(isNewer: Bool, needsMigration: Bool, journalMode: String, damage: [String]) {
+    init(isNewer: Bool, needsMigration: Bool, isForeign: Bool, journalMode: String, damage: [String]) {
         self.isNewer = isNewer
         self.needsMigration = needsMigration
+        self.isForeign = isForeign
         self.journalMode = journalMode
         self.damage = damage
     }

@@ -97,6 +97,7 @@ package final class LogReader: Sendable {
         "next_arrival_at", "time_zone", "read_at", "codes_read_at",
     ]
 
+    /// - Parameter body: runs within one snapshot, on a thread that may block.
     func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(LedgerError)
         -> Value
     {

@@ -24,16 +24,24 @@ extension Ledger {
     ///
     /// With `secure_delete` what is removed is overwritten; emptying the WAL removes the copies there.
     /// https://www.sqlite.org/pragma.html#pragma_secure_delete
+    ///
+    /// - Parameter progress: told after each batch what is done so far.
     package func purge(
-        pins: Duration, events: Duration, now: Timestamp
+        pins: Duration, events: Duration, now: Timestamp, progress: @escaping @Sendable (PurgeReport) -> Void = { _ in }
     ) async throws(LedgerError) -> PurgeReport {
         var report = PurgeReport()
         report.pins = try await removePINs(endedBefore: now - pins, now: now)
-        report.removedBodies = try await inBatches { database, after in
+        try await inBatches { database, after in
             try Self.removeBodies(receivedBefore: now - events, after: after, in: database)
+        } after: { count in
+            report.removedBodies += count
+            progress(report)
         }
-        report.maskedEvents = try await inBatches { database, after in
+        try await inBatches { database, after in
             try Self.maskBodies(endedBefore: now - pins, after: after, in: database)
+        } after: { count in
+            report.maskedEvents += count
+            progress(report)
         }
         report.isWALEmpty = try await emptyWAL()
         return report
@@ -66,15 +74,14 @@ extension Ledger {
 
     /// A transaction for each few hundred rows, so that the inbox is not kept waiting.
     private func inBatches(
-        _ batch: @escaping @Sendable (Database, Int64) throws -> (count: Int, last: Int64?)
-    ) async throws(LedgerError) -> Int {
-        var total = 0
-        var after: Int64 = -1
+        _ batch: @escaping @Sendable (Database, Int64) throws -> (count: Int, last: Int64?), after done: (Int) -> Void
+    ) async throws(LedgerError) {
+        var place: Int64 = -1
         while true {
-            let (count, last) = try await write { [after] database in try batch(database, after) }
-            total += count
-            guard let last else { return total }
-            after = last
+            let (count, last) = try await write { [place] database in try batch(database, place) }
+            done(count)
+            guard let last else { return }
+            place = last
         }
     }
 

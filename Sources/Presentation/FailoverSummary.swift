@@ -2,9 +2,9 @@ package import JSON
 
 /// One row of the failover log as the head of an explanation.
 package enum FailoverSummary {
-    package static func lines(_ row: JSONValue) -> [String] {
+    package static func lines(_ row: JSONValue, zone: ShownZone = .utc) -> [String] {
         func shown(_ field: String) -> String? {
-            row[field].map { TerminalText.escaped($0.string ?? $0.description) }
+            row[field].map { zone.shown(TerminalText.escaped($0.string ?? $0.description)) }
         }
         func window(_ start: String, _ end: String) -> String? {
             guard shown(start) != nil || shown(end) != nil else { return nil }

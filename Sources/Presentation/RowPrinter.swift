@@ -7,6 +7,8 @@ package struct RowPrinter: Sendable {
     private let columns: [TableColumn]
     private let width: Int
     private let isFollowing: Bool
+    private let zone: ShownZone
+    private let showsColours: Bool
     private var table: TextTable?
     private var hasBegun = false
     private var hasRows = false
@@ -15,14 +17,18 @@ package struct RowPrinter: Sendable {
     ///   - fields: what JSON and CSV have of each row, in this order.
     ///   - columns: what the table shows of it.
     ///   - isFollowing: whether rows come one after the other without an end.
+    ///   - zone: of the table's times; JSON and CSV have UTC.
     package init(
-        _ format: OutputFormat, fields: [String], columns: [TableColumn], width: Int, isFollowing: Bool = false
+        _ format: OutputFormat, fields: [String], columns: [TableColumn], width: Int, isFollowing: Bool = false,
+        zone: ShownZone = .utc, showsColours: Bool = false
     ) {
         self.format = format
         self.fields = fields
         self.columns = columns
         self.width = width
         self.isFollowing = isFollowing
+        self.zone = zone
+        self.showsColours = showsColours
     }
 
     /// The text of these rows, with what has to stand before the first of them. The first call decides the table's widths.
@@ -49,7 +55,10 @@ package struct RowPrinter: Sendable {
     private mutating func tableText(_ rows: [JSONValue]) -> String {
         // A table without rows is no answer; the caller says so where diagnostics go.
         guard isFollowing || !rows.isEmpty else { return "" }
-        let layout = table ?? TextTable(columns, rows: rows, width: width, expectsMore: isFollowing)
+        let layout =
+            table
+            ?? TextTable(
+                columns, rows: rows, width: width, expectsMore: isFollowing, zone: zone, showsColours: showsColours)
         let lines = (table == nil ? [layout.header] : []) + rows.map { layout.line($0) }
         table = layout
         return lines.map { $0 + "\n" }.joined()

@@ -1,5 +1,5 @@
 /// One column of a table for people.
-package struct TableColumn: Sendable, Equatable {
+package struct TableColumn: Sendable {
     package var title: String
     /// The field of the row that it shows.
     package var field: String
@@ -9,12 +9,14 @@ package struct TableColumn: Sendable, Equatable {
     package var expectedWidth: Int
     /// When the table does not fit: the highest number is left out first, what has none never.
     package var omission: Int?
-    /// Shows `2026-11-20T16:20:02.400Z` as `2026-11-20 16:20:02Z`.
+    /// Shows a time of the log in the zone that the table is for.
     package var isTime: Bool
+    /// The colour of a cell by its text, on a terminal that shows colours.
+    package var colour: (@Sendable (String) -> Colour?)?
 
     package init(
         _ title: String, field: String, minimumWidth: Int? = nil, expectedWidth: Int, omission: Int? = nil,
-        isTime: Bool = false
+        isTime: Bool = false, colour: (@Sendable (String) -> Colour?)? = nil
     ) {
         self.title = title
         self.field = field
@@ -22,5 +24,6 @@ package struct TableColumn: Sendable, Equatable {
         self.expectedWidth = expectedWidth
         self.omission = omission
         self.isTime = isTime
+        self.colour = colour
     }
 }

@@ -21,13 +21,23 @@ package enum Terminal {
         return columns
     }
 
+    /// Whether standard output is a terminal that shows colours, and nobody has asked for none (https://no-color.org).
+    package static func showsColours(environment: [String: String]) -> Bool {
+        isatty(STDOUT_FILENO) == 1 && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+    }
+
     package static func write(_ text: String) throws(WriteFailure) {
         try write(text, to: STDOUT_FILENO)
     }
 
     /// Says something about the work; what cannot be said is not the work's failure.
     package static func diagnose(_ text: String) {
-        try? write(text + "\n", to: STDERR_FILENO)
+        note(text + "\n")
+    }
+
+    /// The same without the end of a line.
+    static func note(_ text: String) {
+        try? write(text, to: STDERR_FILENO)
     }
 
     /// Unbuffered, so that what follows a log sees each line at once.

@@ -5,15 +5,22 @@ package struct TextTable: Sendable {
     private static let gap = 2
 
     private let columns: [(column: TableColumn, width: Int)]
+    private let zone: ShownZone
+    private let showsColours: Bool
 
     /// - Parameters:
     ///   - rows: the rows that the widths are made for.
     ///   - width: of the terminal.
     ///   - expectsMore: whether rows are to come, which need room too.
-    package init(_ columns: [TableColumn], rows: [JSONValue], width: Int, expectsMore: Bool) {
+    package init(
+        _ columns: [TableColumn], rows: [JSONValue], width: Int, expectsMore: Bool, zone: ShownZone = .utc,
+        showsColours: Bool = false
+    ) {
+        self.zone = zone
+        self.showsColours = showsColours
         let natural = columns.map { column in
             rows.reduce(max(TerminalText.width(column.title), expectsMore ? column.expectedWidth : 0)) { widest, row in
-                max(widest, TerminalText.width(Self.cell(row, column)))
+                max(widest, TerminalText.width(Self.cell(row, column, zone)))
             }
         }
         var chosen = zip(columns, natural).map { (column: $0, width: $1) }
@@ -30,28 +37,34 @@ package struct TextTable: Sendable {
     }
 
     package var header: String {
-        line(columns.map(\.column.title))
+        let line = line(columns.map { ($0.column.title, nil) })
+        return showsColours ? Colour.bold.applied(to: line) : line
     }
 
     package func line(_ row: JSONValue) -> String {
-        line(columns.map { Self.cell(row, $0.column) })
+        line(
+            columns.map { column, _ in
+                let text = Self.cell(row, column, zone)
+                return (text, showsColours ? column.colour?(text) : nil)
+            })
     }
 
-    private func line(_ cells: [String]) -> String {
+    private func line(_ cells: [(text: String, colour: Colour?)]) -> String {
         var line = ""
+        var blanks = 0
         for (cell, (_, width)) in zip(cells, columns) {
-            let shown = TerminalText.truncated(cell, to: width)
-            line += shown + String(repeating: " ", count: width - TerminalText.width(shown) + Self.gap)
+            let shown = TerminalText.truncated(cell.text, to: width)
+            line += String(repeating: " ", count: blanks) + (cell.colour?.applied(to: shown) ?? shown)
+            blanks = width - TerminalText.width(shown) + Self.gap
         }
-        while line.last == " " { line.removeLast() }
         return line
     }
 
-    private static func cell(_ row: JSONValue, _ column: TableColumn) -> String {
+    private static func cell(_ row: JSONValue, _ column: TableColumn, _ zone: ShownZone) -> String {
         guard let value = row[column.field] else { return "-" }
         let text = TerminalText.escaped(value.string ?? value.description)
-        guard column.isTime, text.utf8.count == 24, text.hasSuffix("Z") else { return text.isEmpty ? "-" : text }
-        return text.prefix(10) + " " + text.dropFirst(11).prefix(8) + "Z"
+        if text.isEmpty { return "-" }
+        return column.isTime ? zone.shown(text) : text
     }
 
     private static func total(_ columns: [(column: TableColumn, width: Int)]) -> Int {

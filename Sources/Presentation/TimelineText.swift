@@ -3,19 +3,21 @@ package import JSON
 /// A timeline for people: time, kind, and what happened in words that wrap.
 package struct TimelineText: Sendable {
     private let width: Int
+    private let zone: ShownZone
 
     /// - Parameter width: of the terminal.
-    package init(width: Int) {
+    package init(width: Int, zone: ShownZone = .utc) {
         self.width = width
+        self.zone = zone
     }
 
     /// - Parameter entries: objects with `at`, `kind`, `reason`, `backup_code` and `detail`.
     package func lines(_ entries: [JSONValue]) -> [String] {
         let cells = entries.map { entry in
             [
-                entry["at"]?.string.map { $0.replacing("T", with: " ") } ?? "-",
+                entry["at"]?.string.map { at in ShownZone.instant(at).map(zone.preciseText) ?? at } ?? "-",
                 TerminalText.escaped(entry["kind"]?.string ?? "-"),
-                TerminalText.escaped(Self.sentence(entry)),
+                TerminalText.escaped(Self.sentence(entry, zone: zone)),
             ]
         }
         let kindWidth = cells.map { TerminalText.width($0[1]) }.max() ?? 0
@@ -35,7 +37,7 @@ package struct TimelineText: Sendable {
     }
 
     /// What the entry says first, then the rest of its detail as `name=value`.
-    static func sentence(_ entry: JSONValue) -> String {
+    static func sentence(_ entry: JSONValue, zone: ShownZone = .utc) -> String {
         let detail = entry["detail"] ?? .null
         var told: Set<String> = []
         func tell(_ key: String) -> String? {
@@ -56,6 +58,8 @@ package struct TimelineText: Sendable {
         case "alert.opened", "alert.closed": words = [tell("alert") ?? "", tell("text").map { "(\($0))" } ?? ""]
         case "pull.intended": words = ["asking Seam for a backup"]
         case "pull.finished": words = [tell("outcome") ?? ""]
+        case "failover.retried", "failover.reopened", "failover.cancelled":
+            words = [tell("by").map { "by the \($0)" } ?? "", tell("event_type") ?? ""]
         case "delivery.created", "delivery.attempted":
             words = [tell("kind") ?? "", tell("channel").map { "(\($0)):" } ?? "", tell("state") ?? ""]
         default: words = [tell("event_type")].compactMap { $0 }
@@ -67,7 +71,7 @@ package struct TimelineText: Sendable {
         }
         if let pin = entry["backup_code"]?.string { sentence += (sentence.isEmpty ? "" : ", ") + "PIN " + pin }
         let rest = (detail.members ?? []).filter { !told.contains($0.key) && $0.value != .null && $0.value != false }
-            .map { "\($0.key)=\($0.value.string ?? $0.value.description)" }
+            .map { "\($0.key)=\(zone.shown($0.value.string ?? $0.value.description))" }
         return ([sentence] + rest).filter { !$0.isEmpty }.joined(separator: "  ")
     }
 

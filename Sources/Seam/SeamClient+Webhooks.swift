@@ -23,6 +23,22 @@ extension SeamClient {
         try await call("/webhooks/update", body) { _ in () }
     }
 
+    /// Has one webhook to `url` with exactly these event types, made now if there is none. Others to the same URL are left alone.
+    package func registerWebhook(url: String, eventTypes: [String]) async throws(SeamError) -> WebhookRegistered {
+        let all = try await webhooks()
+        guard var ours = all.first(where: { $0.url == url }) else {
+            return WebhookRegistered(
+                webhook: try await createWebhook(url: url, eventTypes: eventTypes), change: .created, others: all)
+        }
+        let others = all.filter { $0.id != ours.id }
+        if Set(ours.eventTypes) == Set(eventTypes) {
+            return WebhookRegistered(webhook: ours, change: .unchanged, others: others)
+        }
+        try await updateWebhook(id: ours.id, eventTypes: eventTypes)
+        ours.eventTypes = eventTypes
+        return WebhookRegistered(webhook: ours, change: .updated, others: others)
+    }
+
     package func deleteWebhook(id: String) async throws(SeamError) {
         try await call("/webhooks/delete", ["webhook_id": .string(id)]) { _ in () }
     }

@@ -68,4 +68,9 @@ package struct SeamEvent: Sendable, Equatable {
         "access_code.failed_to_remove_from_device", "access_code.deleted_external_to_seam",
         "access_code.modified_external_to_seam", "device.disconnected", "device.connected", "device.removed",
     ]
+
+    /// The same with the configured events that open a failover.
+    package static func usedTypes(triggers: [String]) -> [String] {
+        usedTypes + triggers.filter { !usedTypes.contains($0) }
+    }
 }

@@ -24,6 +24,23 @@ package struct Webhook: Sendable, Equatable {
     }
 }
 
+/// What became of a webhook that was to be registered.
+package struct WebhookRegistered: Sendable, Equatable {
+    package enum Change: String, Sendable { case created, updated, unchanged }
+
+    package var webhook: Webhook
+    package var change: Change
+    /// The workspace's other webhooks.
+    package var others: [Webhook]
+}
+
+extension Webhook {
+    /// Whether it takes events of this type.
+    package func takes(_ eventType: String) -> Bool {
+        eventTypes.isEmpty || eventTypes.contains("*") || eventTypes.contains(eventType)
+    }
+}
+
 extension Webhook: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     package var description: String { "webhook \(id) to \(url)" }
     package var debugDescription: String { description }

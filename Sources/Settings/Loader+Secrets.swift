@@ -13,6 +13,7 @@ extension Loader {
             checkGivenOnce(key, in: fromEnvironment)
             checkGivenOnce(key, in: fromFile)
             if key.names.contains(where: refused.contains) { continue }
+            settings.secretPlaces[key.name] = place(key)
             warnIfInlineIsReadable(key)
             do throws(Complaint) {
                 guard let found = try find(key) else {
@@ -46,11 +47,19 @@ extension Loader {
     /// The file that the secret is to be read from: the one named, or the credential.
     private func secretPath(_ key: SecretKey) -> String? {
         guard let given = chosen(key) else {
-            guard let directory = environment["CREDENTIALS_DIRECTORY"], !directory.isEmpty else { return nil }
-            return "\(directory)/\(key.credential)"
+            if let directory = environment["CREDENTIALS_DIRECTORY"], !directory.isEmpty {
+                return "\(directory)/\(key.credential)"
+            }
+            // Where the unit's `LoadCredential=` finds it: root, who checks the installed service by hand, uses what the service uses.
+            return settings.file == Settings.defaultPath ? Settings.credentialStore + key.credential : nil
         }
         guard given.key == key.fileName, case .scalar(let path) = given.value else { return nil }
         return path
+    }
+
+    private func place(_ key: SecretKey) -> SecretPlace {
+        guard let path = secretPath(key) else { return chosen(key).map { .inline($0.source) } ?? .nowhere }
+        return chosen(key) == nil ? .credential(path) : .file(path)
     }
 
     private mutating func find(_ key: SecretKey) throws(Complaint) -> Found? {

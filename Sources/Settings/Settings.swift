@@ -17,6 +17,8 @@ package struct Settings: Sendable, Equatable {
 
     /// The file that was read; nil where there was none.
     package var file: String?
+    /// Where each secret was found, or would be looked for, by the secret's own key (`webhook.secret`).
+    package var secretPlaces: [String: SecretPlace] = [:]
     /// What works but is unwise, such as a secret in a file that anyone on the machine can read.
     package var warnings: [Finding] = []
 

@@ -46,27 +46,22 @@ struct CodesCommand: AsyncParsableCommand {
             guard let startsAt, let endsAt else { return }
             try await exiting {
                 let seam = try seamClient(try options.load(requireSecrets: false))
-                do {
-                    let lock = try await seam.device(id: device)
-                    guard lock.supportsBackupPool != false else {
-                        Terminal.diagnose(
-                            "sparekey: \(lock.name ?? device) does not support backup codes; nothing was created.")
-                        throw ExitCode.failure
-                    }
-                    let code = try await seam.createAccessCode(
-                        NewAccessCode(deviceID: device, name: name, startsAt: startsAt.value, endsAt: endsAt.value))
-                    let result: JSONValue = [
-                        "access_code_id": .string(code.id), "device_id": .string(code.deviceID),
-                        "name": JSONValue(code.name),
-                        "starts_at": JSONValue(code.startsAt?.description),
-                        "ends_at": JSONValue(code.endsAt?.description),
-                        "is_backup_access_code_available": code.isBackupAvailable.map(JSONValue.bool) ?? .null,
-                    ]
-                    try Terminal.write(result.indented + "\n")
-                } catch let error as SeamError {
-                    Terminal.diagnose("sparekey: \(error)")
+                let lock = try await seam.device(id: device)
+                guard lock.supportsBackupPool != false else {
+                    Terminal.diagnose(
+                        "sparekey: \(lock.name ?? device) does not support backup codes; nothing was created.")
                     throw ExitCode.failure
                 }
+                let code = try await seam.createAccessCode(
+                    NewAccessCode(deviceID: device, name: name, startsAt: startsAt.value, endsAt: endsAt.value))
+                let result: JSONValue = [
+                    "access_code_id": .string(code.id), "device_id": .string(code.deviceID),
+                    "name": JSONValue(code.name),
+                    "starts_at": JSONValue(code.startsAt?.description),
+                    "ends_at": JSONValue(code.endsAt?.description),
+                    "is_backup_access_code_available": code.isBackupAvailable.map(JSONValue.bool) ?? .null,
+                ]
+                try Terminal.write(result.indented + "\n")
             }
         }
     }

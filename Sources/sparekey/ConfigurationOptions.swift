@@ -21,6 +21,15 @@ struct ConfigurationOptions: ParsableArguments {
     }
 }
 
+extension ConfigurationOptions {
+    /// For the commands that need no secrets.
+    func settings() throws -> Settings {
+        try Settings.load(path: path, environment: ProcessInfo.processInfo.environment, requireSecrets: false)
+    }
+
+    func databasePath() throws -> String { try settings().database.path }
+}
+
 /// Says what is wrong with the configuration and gives the exit code for it.
 func configurationFailure(_ text: String) -> ExitCode {
     printToStandardError(text)

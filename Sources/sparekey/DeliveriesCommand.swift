@@ -23,17 +23,16 @@ struct DeliveriesCommand: AsyncParsableCommand {
         var state: DeliveryState?
 
         @OptionGroup var output: OutputOptions
+        @OptionGroup var pins: PINOptions
         @OptionGroup var options: ConfigurationOptions
 
         func run() async throws {
             try await exiting {
-                let reader = try LogReader(path: try databasePath(configuration: options.path))
+                let reader = try LogReader(path: try options.databasePath())
                 let rows = try await reader.deliveries(state: state, now: SystemWallClock().now())
-                    .map { $0.json(showingPINs: output.showsPINs) }
-                var printer = RowPrinter(
-                    output.format, fields: LogReader.deliveryColumns, columns: Self.columns, width: output.width)
-                try Terminal.write(printer.text(rows) + printer.end())
-                if rows.isEmpty, output.format == .table { Terminal.diagnose("No delivery matches.") }
+                    .map { $0.json(showingPINs: pins.showsPINs) }
+                try output.print(
+                    rows, fields: LogReader.deliveryColumns, columns: Self.columns, nothing: "No delivery matches.")
             }
         }
 
@@ -41,7 +40,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
             TableColumn("DELIVERY", field: "delivery_id", expectedWidth: 28),
             TableColumn("WAY", field: "channel", expectedWidth: 7),
             TableColumn("KIND", field: "kind", expectedWidth: 9),
-            TableColumn("STATE", field: "state", expectedWidth: 9),
+            TableColumn("STATE", field: "state", expectedWidth: 9, colour: Colour.ofState),
             TableColumn("TRIES", field: "attempts", expectedWidth: 5, omission: 4),
             TableColumn("LAST ERROR", field: "last_error", minimumWidth: 8, expectedWidth: 16, omission: 3),
             TableColumn("NAME", field: "original_name", minimumWidth: 8, expectedWidth: 16, omission: 2),
@@ -139,13 +138,6 @@ struct DeliveriesCommand: AsyncParsableCommand {
 }
 
 extension DeliveryState: ExpressibleByArgument {}
-
-extension ConfigurationOptions {
-    /// For the commands that need no secrets.
-    func settings() throws -> Settings {
-        try Settings.load(path: path, environment: ProcessInfo.processInfo.environment, requireSecrets: false)
-    }
-}
 
 /// A few short writes into the database, which a daemon may have open as well.
 func withSharedLedger<Value>(_ settings: Settings, _ work: (Ledger) async throws -> Value) async throws -> Value {

@@ -18,15 +18,11 @@ struct DevicesCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await exiting {
-            let reader = try LogReader(path: try databasePath(configuration: options.path))
+            let reader = try LogReader(path: try options.databasePath())
             let rows = try await reader.devices().map { readable($0.json(showingPINs: false)) }
-            var printer = RowPrinter(
-                output.format, fields: LogReader.deviceColumns, columns: Self.columns, width: output.width,
-                isFollowing: false)
-            try Terminal.write(printer.text(rows) + printer.end())
-            if rows.isEmpty, output.format == .table {
-                Terminal.diagnose("No lock has been read yet: the daemon reads them when it starts.")
-            }
+            try output.print(
+                rows, fields: LogReader.deviceColumns, columns: Self.columns,
+                nothing: "No lock has been read yet: the daemon reads them when it starts.")
         }
     }
 

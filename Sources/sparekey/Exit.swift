@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Ledger
 internal import Presentation
+internal import Seam
 internal import Settings
 
 extension ExitCode {
@@ -16,6 +17,9 @@ func exiting(_ work: () async throws -> Void) async throws {
         Terminal.diagnose("sparekey: \(error)")
         throw ExitCode.configurationError
     } catch let error as LedgerError {
+        Terminal.diagnose("sparekey: \(error)")
+        throw ExitCode.failure
+    } catch let error as SeamError {
         Terminal.diagnose("sparekey: \(error)")
         throw ExitCode.failure
     } catch let failure as Terminal.WriteFailure {

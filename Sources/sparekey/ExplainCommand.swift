@@ -19,6 +19,7 @@ struct ExplainCommand: AsyncParsableCommand {
     var id: String
 
     @OptionGroup var output: OutputOptions
+    @OptionGroup var pins: PINOptions
     @OptionGroup var options: ConfigurationOptions
 
     func validate() throws {
@@ -27,7 +28,7 @@ struct ExplainCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await exiting {
-            let reader = try LogReader(path: try databasePath(configuration: options.path))
+            let reader = try LogReader(path: try options.databasePath())
             guard let explanation = try await reader.explain(id) else {
                 Terminal.diagnose(
                     """
@@ -41,14 +42,16 @@ struct ExplainCommand: AsyncParsableCommand {
     }
 
     private func print(_ explanation: Explanation) throws {
-        let entries = explanation.timeline.map { $0.json(showingPINs: output.showsPINs) }
+        let entries = explanation.timeline.map { $0.json(showingPINs: pins.showsPINs) }
         guard output.format == .table else {
-            var printer = RowPrinter(output.format, fields: TimelineEntry.columns, columns: [], width: output.width)
+            var printer = output.printer(fields: TimelineEntry.columns, columns: [])
             try Terminal.write(printer.text(entries) + printer.end())
             return
         }
-        let heads = explanation.failovers.map { FailoverSummary.lines($0.json(showingPINs: output.showsPINs)) }
-        let blocks = heads + [TimelineText(width: output.width).lines(entries)]
+        let heads = explanation.failovers.map {
+            FailoverSummary.lines($0.json(showingPINs: pins.showsPINs), zone: output.zone)
+        }
+        let blocks = heads + [TimelineText(width: output.width, zone: output.zone).lines(entries)]
         try Terminal.write(blocks.map { $0.map { $0 + "\n" }.joined() }.joined(separator: "\n"))
     }
 }

@@ -17,10 +17,16 @@ struct PurgeCommand: AsyncParsableCommand {
     func run() async throws {
         try await exiting {
             let settings = try options.settings()
+            let progress = ProgressLine()
+            defer { progress.end() }
             let report = try await withSharedLedger(settings) { ledger in
                 try await ledger.purge(
-                    pins: settings.retention.pins, events: settings.retention.events, now: SystemWallClock().now())
+                    pins: settings.retention.pins, events: settings.retention.events, now: SystemWallClock().now()
+                ) { report in
+                    progress.show("Event bodies removed: \(report.removedBodies), masked: \(report.maskedEvents)")
+                }
             }
+            progress.end()
             try Terminal.write(
                 "PINs removed: \(report.pins)\nevents masked: \(report.maskedEvents)\nevent bodies removed: \(report.removedBodies)\n"
             )

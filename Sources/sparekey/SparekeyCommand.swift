@@ -9,6 +9,7 @@ struct SparekeyCommand: AsyncParsableCommand {
         version: Release.version,
         subcommands: [
             ServeCommand.self, SandboxCommand.self, LogCommand.self, ExplainCommand.self, DevicesCommand.self,
-            DeliveriesCommand.self, CodesCommand.self, CheckCommand.self, PurgeCommand.self,
+            FailoversCommand.self, DeliveriesCommand.self, CodesCommand.self, WebhookCommand.self, CheckCommand.self,
+            BackupCommand.self, PurgeCommand.self,
         ])
 }

@@ -4,6 +4,12 @@ import Settings
 import Testing
 import Time
 
+extension ServiceAccount {
+    static let ofThisProcess = ServiceAccount(databaseFolder: "/")
+    /// A user that owns nothing.
+    static let ofNobodyHere = ServiceAccount(name: "nobody-here", userID: 4_000_001, groups: [4_000_001])
+}
+
 @Suite struct CertificateCheckTests {
     /// A root, an intermediate and a leaf for sparekey.example, made by the `openssl` program.
     private struct Files {
@@ -39,14 +45,15 @@ import Time
 
         func wrong(
             _ certificate: String = "full.pem", _ key: String = "leaf.key", host: String = "sparekey.example",
-            after: Duration = .zero, roots: String? = "root.pem"
+            after: Duration = .zero, roots: String? = "root.pem", account: ServiceAccount = .ofThisProcess
         ) async -> [String] {
             var settings = Settings()
             settings.listen.tls.certificateFile = "\(folder)/\(certificate)"
             settings.listen.tls.privateKeyFile = "\(folder)/\(key)"
             settings.webhook.publicURL = "https://\(host):8443/webhooks/seam"
             let clock = ManualWallClock(SystemWallClock().now() + after)
-            let check = CertificateCheck(settings: settings, clock: clock, caFile: roots.map { "\(folder)/\($0)" })
+            let check = CertificateCheck(
+                settings: settings, clock: clock, account: account, caFile: roots.map { "\(folder)/\($0)" })
             let findings = await check.findings()
             #expect(!findings.isEmpty)
             #expect(findings.allSatisfy { $0.fix.isEmpty == ($0.severity == .ok) })
@@ -69,12 +76,14 @@ import Time
         #expect(await files.wrong("leaf.key") == ["tls.certificate"])
         #expect(await files.wrong(after: .seconds(80 * 86_400)) == ["tls.expires"])
         #expect(await files.wrong(after: .seconds(91 * 86_400)) == ["tls.expired"])
+        #expect(await files.wrong(after: .seconds(-86_400)) == ["tls.not_yet"])
+        #expect(await files.wrong(account: .ofNobodyHere) == ["tls.owner"])
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: files.folder + "/leaf.key")
         #expect(await files.wrong() == ["tls.key_mode"])
     }
 
     @Test func withoutTLS() async {
-        let check = CertificateCheck(settings: Settings(), clock: SystemWallClock())
+        let check = CertificateCheck(settings: Settings(), clock: SystemWallClock(), account: .ofThisProcess)
         #expect(await check.findings().map(\.id) == ["tls.none"])
     }
 }

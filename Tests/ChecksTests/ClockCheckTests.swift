@@ -60,7 +60,7 @@ import Time
                 fix: "chmod 600 /s"),
             Finding(key: "delivery.manual", source: .nowhere, line: nil, problem: "is off", fix: "turn it on"),
         ]
-        let findings = await ConfigurationCheck(settings).findings()
+        let findings = await ConfigurationCheck(settings, account: .ofThisProcess).findings()
         #expect(findings.map(\.id) == ["secrets.warning", "configuration.warning"])
         #expect(findings.allSatisfy { $0.severity == .warning && !$0.fix.isEmpty })
     }

@@ -11,7 +11,7 @@ struct Command {
     }
 
     let folder: String
-    var environment: [String: String] = ["COLUMNS": "120"]
+    var environment: [String: String] = ["COLUMNS": "120", "TZ": "UTC"]
 
     /// A folder of its own; remove it with `remove()`.
     init() throws {
@@ -32,7 +32,9 @@ struct Command {
         return URL(fileURLWithPath: path).deletingLastPathComponent().path + "/sparekey"
     }
 
-    func run(_ arguments: String...) async throws -> Result {
+    func run(_ arguments: String...) async throws -> Result { try await run(arguments) }
+
+    func run(_ arguments: [String]) async throws -> Result {
         let output = folder + "/output-" + UUID().uuidString
         let process = try start(arguments, output: output, diagnostics: output + "-diagnostics")
         let status = await process.end()

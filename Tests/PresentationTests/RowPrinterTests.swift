@@ -106,6 +106,24 @@ import Testing
         #expect(second == "2026-11-20 16:20:02Z  Ada         front-d…\n")
     }
 
+    @Test func coloursAreForTerminalsThatShowThem() {
+        let columns = [
+            TableColumn("STATE", field: "state", expectedWidth: 11, colour: Colour.ofState),
+            TableColumn("NAME", field: "name", expectedWidth: 4),
+        ]
+        let rows: [JSONValue] = [["state": "expired", "name": "Ada"], ["state": "not_needed", "name": "\u{1B}[31m"]]
+        func lines(_ showsColours: Bool) -> [String] {
+            var printer = RowPrinter(
+                .table, fields: [], columns: columns, width: 80, showsColours: showsColours)
+            return printer.text(rows).split(separator: "\n").map(String.init)
+        }
+        #expect(lines(false) == ["STATE       NAME", "expired     Ada", "not_needed  \\u{1B}[31m"])
+        #expect(
+            lines(true) == [
+                "\u{1B}[1mSTATE       NAME\u{1B}[0m", "\u{1B}[31mexpired\u{1B}[0m     Ada", "not_needed  \\u{1B}[31m",
+            ])
+    }
+
     @Test func onlyWhatChangedIsNews() {
         var news = ChangedRows(key: "id")
         let row: JSONValue = ["id": "a", "state": "pending"]

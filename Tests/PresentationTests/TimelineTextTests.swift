@@ -50,6 +50,9 @@ import Testing
             sentence(
                 "alert.opened", reason: "pool_empty", ["alert_id": "a1", "alert": "pool_empty", "text": "Add codes."])
                 == "pool_empty (Add codes.)  alert_id=a1")
+        #expect(
+            sentence("failover.cancelled", reason: nil, ["by": "operator", "former_state": "waiting"])
+                == "by the operator  former_state=waiting")
         #expect(sentence("pull.intended", ["pull_id": "p1"]) == "asking Seam for a backup  pull_id=p1")
     }
 
@@ -85,7 +88,7 @@ import Testing
         ])
         #expect(
             lines == [
-                "Access code   guest, A\\u{1B}da", "Stay          2026-11-20T16:20:02.400Z to open",
+                "Access code   guest, A\\u{1B}da", "Stay          2026-11-20 16:20:02Z to open",
                 "Failover      fo_1, substituted, pulled (we asked for the backup)", "Backup        b1, PIN ••••",
             ])
     }

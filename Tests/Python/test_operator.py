@@ -1,0 +1,142 @@
+"""What an operator does at a terminal while the daemon runs."""
+
+import contextlib
+import json
+import os
+import pty
+import select
+import sqlite3
+import subprocess
+import threading
+
+from processes import binary, environment, failure_event, post, run, until
+
+
+def sparekey(daemon, *arguments, **env):
+    return run(*arguments, "--config", daemon.config, env=environment(**env))
+
+
+def waiting_failover(sandbox, daemon):
+    """A guest whose lock has no backup code; the next look is far away."""
+    device = sandbox.device()
+    sandbox.control("pool/empty", device_id=device, refills=False)
+    code = sandbox.failed_code(device)
+    assert post(daemon.url, failure_event(code, device)).status_code == 204
+    until("failover that waits", lambda: daemon.query("select 1 from failovers where state = 'waiting'"))
+    return device, code
+
+
+def state(daemon, code):
+    return daemon.query("select state from failovers where access_code_id = ?", code)[0]["state"]
+
+
+def patient_daemon(sandbox, make_daemon):
+    return make_daemon(
+        sandbox_url=sandbox.url,
+        **{"failover.retry_initial": "1h", "failover.retry_max": "1h", "reconcile.interval": "1h",
+           "reconcile.state_interval": "1h"},
+    ).start()
+
+
+def test_a_retry_is_done_by_the_daemon_that_runs(sandbox, make_daemon):
+    daemon = patient_daemon(sandbox, make_daemon)
+    device, code = waiting_failover(sandbox, daemon)
+    sandbox.control("pool/refill", device_id=device)
+    trial = sparekey(daemon, "failovers", "retry", "--state", "waiting", "--dry-run")
+    assert trial.returncode == 0 and state(daemon, code) == "waiting"
+    assert sparekey(daemon, "failovers", "retry", code).returncode == 0
+    until("substitution", daemon.substituted)
+    assert sandbox.pulls(code) == 1
+    kinds = [row["kind"] for row in daemon.query("select kind from journal where access_code_id = ?", code)]
+    assert "failover.retried" in kinds and kinds.index("failover.retried") < kinds.index("substitution.recorded")
+
+
+def test_what_is_cancelled_is_not_pulled_for(sandbox, make_daemon):
+    daemon = patient_daemon(sandbox, make_daemon)
+    device, code = waiting_failover(sandbox, daemon)
+    cancelled = sparekey(daemon, "failovers", "cancel", code, "--format", "json")
+    assert [row["action"] for row in json.loads(cancelled.stdout)] == ["cancelled"]
+    sandbox.control("pool/refill", device_id=device)
+    # Another guest of the same lock is served: the daemon has looked at that lock since.
+    other = sandbox.failed_code(device)
+    assert post(daemon.url, failure_event(other, device)).status_code == 204
+    until("the other's substitution", daemon.substituted)
+    assert state(daemon, code) == "cancelled" and sandbox.pulls(code) == 0
+    assert sparekey(daemon, "failovers", "retry", code).returncode == 0
+    until("its substitution after all", lambda: daemon.substituted(2))
+
+
+def test_a_backup_while_the_daemon_writes(sandbox, make_daemon, tmp_path):
+    daemon = make_daemon(sandbox_url=sandbox.url).start()
+    done = threading.Event()
+    sent = []
+
+    def write():
+        while not done.is_set():
+            assert post(daemon.url, {"event_id": f"e{len(sent)}", "event_type": "lock.locked"}).status_code == 204
+            sent.append(1)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        until("some events", lambda: len(sent) > 20)
+        for number in range(3):
+            before = len(sent)
+            file = tmp_path / f"copy-{number}.db"
+            made = sparekey(daemon, "backup", file, "--json")
+            assert made.returncode == 0, made.stderr
+            assert file.stat().st_mode & 0o777 == 0o600
+            with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as copy:
+                assert copy.execute("pragma integrity_check").fetchall() == [("ok",)]
+                count = copy.execute("select count(*) from webhook_events").fetchone()[0]
+            assert before <= count <= len(sent) + 1
+            assert json.loads(made.stdout)["webhook_events"] == count
+    finally:
+        done.set()
+        writer.join()
+    assert sorted(path.name for path in tmp_path.glob("copy-*")) == ["copy-0.db", "copy-1.db", "copy-2.db"]
+
+
+def at_terminal(*arguments, **env):
+    """Runs it with a terminal of 80 columns for output and diagnostics, and gives what that shows."""
+    controller, terminal = pty.openpty()
+    import fcntl, struct, termios
+
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [binary(), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal,
+        env=environment(**env))
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            assert select.select([controller], [], [], 60)[0], "it says nothing more"
+            more = os.read(controller, 4096)
+        except OSError:
+            break
+        if not more:
+            break
+        shown += more
+    os.close(controller)
+    process.wait(timeout=60)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_colour_and_progress_are_for_terminals(sandbox, make_daemon, tmp_path):
+    daemon = patient_daemon(sandbox, make_daemon)
+    waiting_failover(sandbox, daemon)
+    colour = "\x1b[33mwaiting\x1b[0m"
+    for command in (["log"], ["failovers", "list"]):
+        shown = at_terminal(*command, "--config", daemon.config)
+        assert colour in shown
+        plain = at_terminal(*command, "--config", daemon.config, NO_COLOR="1")
+        assert "waiting" in plain and "\x1b" not in plain
+        assert all(len(line) <= 80 for line in plain.splitlines()), plain
+        assert "\x1b" not in at_terminal(*command, "--config", daemon.config, TERM="dumb")
+        assert "\x1b" not in sparekey(daemon, *command).stdout
+    shown = at_terminal("backup", tmp_path / "copy.db", "--config", daemon.config)
+    # The line of progress is gone before the result stands there.
+    assert "\rCopying: 100 %" in shown and "\r\x1b[K" in shown.rpartition("copy.db: ")[0]
+    assert sparekey(daemon, "backup", tmp_path / "other.db").stderr == ""
+    checked = at_terminal("check", "--config", daemon.config, **daemon.secrets)
+    assert "\rLooking at the clock" in checked and "\x1b[31merror\x1b[0m" in checked
