@@ -104,8 +104,11 @@ package struct CertificateCheck: Check {
     }
 
     private func unusable(_ error: OpenSSLError, _ certificateFile: String, _ privateKeyFile: String) -> CheckFinding {
-        switch error.operation {
-        case "SSL_CTX_check_private_key":
+        // OpenSSL finds that already as it takes the key in, where both are of one kind.
+        let isAnothers = error.entries.contains { $0.text.contains("mismatch") }
+        return switch error.operation {
+        case "SSL_CTX_check_private_key",
+            "SSL_CTX_use_PrivateKey_file" where isAnothers:
             CheckFinding(
                 "tls.key", .error, "The private key is not the certificate's",
                 detail: "\(certificateFile), \(privateKeyFile)", fix: "Name the key that the certificate was made with."

@@ -37,8 +37,7 @@ package struct ListenCheck: Check {
     }
 
     private func judge(_ section: String, _ host: String, _ port: Int, daemon: Int32?) -> CheckFinding? {
-        // With port 0 the system chooses one that is free.
-        guard port != 0, let refusal = ListenProbe.refusal(host: host, port: port) else { return nil }
+        guard let refusal = ListenProbe.refusal(host: host, port: port) else { return nil }
         switch (refusal.what, refusal.errno) {
         case (.bind, EADDRINUSE):
             let holder = DaemonPresence.listener(port: port)

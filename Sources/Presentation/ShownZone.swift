@@ -29,6 +29,14 @@ package enum ShownZone: Sendable, Equatable {
         Self.instant(text).map(self.text) ?? text
     }
 
+    /// A sentence with the times of the log that are words of it.
+    package func shown(in sentence: String) -> String {
+        sentence.split(separator: " ", omittingEmptySubsequences: false).map { word in
+            let end = word.last.map { ".,;".contains($0) } == true ? String(word.suffix(1)) : ""
+            return shown(String(word.dropLast(end.count))) + end
+        }.joined(separator: " ")
+    }
+
     /// Nil for a text that is no time of the log.
     static func instant(_ text: String) -> Timestamp? {
         guard text.utf8.count == 24, text.utf8.last == UInt8(ascii: "Z") else { return nil }

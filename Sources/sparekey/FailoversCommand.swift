@@ -125,7 +125,7 @@ struct FailoverSelection: ParsableArguments {
     /// What a line of the table is too short for.
     private func tell(_ changes: [FailoverChange]) throws {
         for change in changes where !change.note.isEmpty {
-            let text = (change.failover.text("failover_id") ?? "") + ": " + change.note
+            let text = (change.failover.text("failover_id") ?? "") + ": " + output.zone.shown(in: change.note)
             try Terminal.write(
                 TerminalText.wrapped(TerminalText.escaped(text), to: output.width).joined(separator: "\n  ") + "\n")
         }

@@ -43,6 +43,7 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
             let client = try seamClient(settings)
             // Before Seam makes a secret that could then not be kept.
             let store = try store(settings)
+            if store == nil { try await refuseUnlessKnown(url, client, settings) }
             let types = SeamEvent.usedTypes(triggers: settings.failover.triggerEvents)
             let registered = try await client.registerWebhook(url: url, eventTypes: types)
             try Terminal.write(Self.summary(registered))
@@ -77,6 +78,21 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         }
     }
 
+    /// A secret that is written in the configuration itself only a person can change: nothing is done that would make another one.
+    private func refuseUnlessKnown(_ url: String, _ client: SeamClient, _ settings: Settings) async throws {
+        let webhook = try await client.webhooks().first { $0.url == url }
+        if let secret = webhook?.secret.map(SecretText.init),
+            settings.webhook.secrets.contains(where: { $0.isSameSecret(as: secret) })
+        {
+            return
+        }
+        throw failure(
+            """
+            Nothing was registered: webhook.secret is written in \(place(settings)), where no other can be stored. Remove it there and run \
+            this again, or name a file with --secret-file and as webhook.secret_file.
+            """)
+    }
+
     /// Stores the secret where it is not known yet.
     ///
     /// - Returns: what is to be done next.
@@ -91,15 +107,8 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         }
         let secret = SecretText(text)
         guard let store else {
-            if settings.webhook.secrets.contains(where: { $0.isSameSecret(as: secret) }) {
-                try Terminal.write("Its signing secret is the configured one.\n")
-                return []
-            }
-            throw failure(
-                """
-                The secret is not stored: webhook.secret is written in \(place(settings)), and not in a file of its own. Remove it there and run \
-                this again, or name a file with --secret-file and as webhook.secret_file.
-                """)
+            try Terminal.write("Its signing secret is the configured one.\n")
+            return []
         }
         if store.secrets.first?.isSameSecret(as: secret) == true {
             try Terminal.write("Its signing secret is in \(store.path) already.\n")

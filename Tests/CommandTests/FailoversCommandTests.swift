@@ -70,7 +70,7 @@ import Testing
         let told = cancelled.output.replacing("\n  ", with: " ")
         #expect(
             told.contains(
-                "The backup code backup stays on the lock until 2026-11-21T17:20:02.400Z; nobody is told of it."))
+                "The backup code backup stays on the lock until 2026-11-21 17:20:02; nobody is told of it."))
         #expect(try await story.ledger.failover(accessCodeID: "guest-told")?.state == .substituted)
         let deliveries = try rows(try await story.command.run("deliveries", "list", "--format", "json"))
         #expect(

@@ -12,11 +12,13 @@ import socket
 import sqlite3
 import ssl
 import subprocess
+import tempfile
 import threading
+import time
 
 import pytest
 
-from processes import WEBHOOK_SECRET, Daemon, Sandbox, environment, run
+from processes import WEBHOOK_SECRET, Daemon, Sandbox, binary, environment, run
 
 PUBLIC_URL = "https://sparekey.example/webhooks/seam"
 # What a machine may say of the temporary folder.
@@ -280,6 +282,7 @@ def database_of_a_newer_version(site):
 def database_of_another_program(site):
     site.database.unlink()
     site.sql("create table songs (title)", "pragma journal_mode = wal")
+    site.database.chmod(0o640)
     return "database.foreign", "database.path"
 
 
@@ -394,8 +397,6 @@ class OldClock(http.server.BaseHTTPRequestHandler):
 
 
 def test_the_clock_is_off(site):
-    import time
-
     server = http.server.HTTPServer(("127.0.0.1", 0), OldClock)
     server.now = time.time()
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -517,15 +518,24 @@ def test_a_receiver_whose_certificate_is_not_trusted(site, certificates):
 # MARK: What only root can break
 
 
+@pytest.fixture
+def open_site(home):
+    """A site in a folder that everybody may enter, as /etc and /var are."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield Site(folder, *home)
+    shutil.rmtree(folder)
+
+
 @NEEDS_ROOT
-def test_files_that_the_service_cannot_use(site):
+def test_files_that_the_service_cannot_use(open_site):
     """Root is asked; the folder of the database says who the service is."""
-    for path in (site.folder.parent, site.folder):
-        path.chmod(0o755)
+    site = open_site
     os.chown(site.state, 65534, 65534)
     os.chown(site.database, 65534, 65534)
     site.secret_file(site.write("secret", WEBHOOK_SECRET))
     site.daemon.write_config()
+    site.config.chmod(0o644)
     os.chown(site.folder / "secret", 65534, 65534)
     assert not {name for name in site.check(write=False) if "owner" in name or name.startswith("database")}
     os.chown(site.database, 0, 0)
@@ -558,20 +568,21 @@ def run_check(site):
 
 
 @NEEDS_ROOT
-def test_a_port_that_is_not_for_this_user(site):
+def test_a_port_that_is_not_for_this_user(open_site):
+    site = open_site
     first = int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
     if first <= 443:
         pytest.skip("on this machine anybody may listen on port 443")
-    for path in (site.folder.parent.parent, site.folder.parent, site.folder, site.state):
-        path.chmod(0o755)
     site.set(listen__port=443)
     site.daemon.write_config()
     site.config.chmod(0o644)
+    # A name of its own for the program, which may lie where no other user may run it.
+    program = shutil.copy(binary(), site.folder / "sparekey")
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
     found = subprocess.run(
-        ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", os.environ.get("SPAREKEY_BINARY", ""),
-         "check", "--config", site.config, "--json"],
-        env=environment(**site.env), capture_output=True, text=True,
-    ) if os.environ.get("SPAREKEY_BINARY") else None
-    if found is None:
-        pytest.skip("the program lies where no other user may run it")
-    assert "listen.port_forbidden" in found.stdout
+        [*nobody, program, "check", "--config", site.config, "--json"], env=environment(**site.env), capture_output=True, text=True
+    )
+    wrong = {f["id"]: f for f in json.loads(found.stdout)["findings"]}
+    assert "CAP_NET_BIND_SERVICE" in wrong["listen.port_forbidden"]["fix"]
+    # The user that asks is not the one that the files belong to.
+    assert {"database.folder", "database.owner"} <= set(wrong)

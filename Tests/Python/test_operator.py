@@ -1,12 +1,15 @@
 """What an operator does at a terminal while the daemon runs."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import select
 import sqlite3
+import struct
 import subprocess
+import termios
 import threading
 
 from processes import binary, environment, failure_event, post, run, until
@@ -100,8 +103,6 @@ def test_a_backup_while_the_daemon_writes(sandbox, make_daemon, tmp_path):
 def at_terminal(*arguments, **env):
     """Runs it with a terminal of 80 columns for output and diagnostics, and gives what that shows."""
     controller, terminal = pty.openpty()
-    import fcntl, struct, termios
-
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
         [binary(), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal,

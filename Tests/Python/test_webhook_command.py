@@ -119,7 +119,7 @@ def test_failures(operator, sandbox):
     del operator.daemon.settings["webhook.public_url"]
     assert operator.run("register").returncode == 64
     assert operator.run("register", "--url", "http://hooks.example.com/").returncode == 64
-    assert operator.run("register", SPAREKEY_SEAM_API_KEY="whatever").returncode == 78
+    assert operator.run("register", "--url", PUBLIC_URL, SPAREKEY_SEAM_API_KEY="whatever").returncode == 78
     unknown = operator.run("delete", "no-such-webhook")
     assert unknown.returncode == 1 and "404" in unknown.stderr
     none = operator.run("list")
