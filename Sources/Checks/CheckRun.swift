@@ -17,7 +17,7 @@ package struct CheckRun: Sendable {
         account: ServiceAccount? = nil, volume: @escaping @Sendable (String) -> Volume? = { Volume(holding: $0) }
     ) {
         let database = settings.database.path
-        let account = account ?? ServiceAccount(databaseFolder: FileFacts.folder(of: database))
+        let account = account ?? ServiceAccount(databasePath: database)
         checks = [
             ("the configuration", ConfigurationCheck(settings, account: account)),
             (

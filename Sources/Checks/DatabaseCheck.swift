@@ -7,6 +7,9 @@ package struct DatabaseCheck: Check {
     /// A year of one hundred failovers a day takes less.
     private static let comfortableBytes = 1024 * mebibyte
     private static let neededBytes = 100 * mebibyte
+    private static let unitFiles = ["/etc", "/usr/local/lib", "/usr/lib", "/lib"].map {
+        $0 + "/systemd/system/sparekey.service"
+    }
 
     private let path: String
     private let account: ServiceAccount
@@ -32,6 +35,16 @@ package struct DatabaseCheck: Check {
 
     private func look() -> [CheckFinding] {
         guard let facts = FileFacts(folder), facts.isDirectory else {
+            // The unit's StateDirectory=.
+            if FileFacts(folder) == nil, folder == "/var/lib/sparekey",
+                Self.unitFiles.contains(where: { FileFacts($0) != nil })
+            {
+                return [
+                    CheckFinding(
+                        "database.new", .ok, "The database and its folder are made at the service's first start",
+                        detail: path)
+                ]
+            }
             return [
                 CheckFinding(
                     "database.folder", .error, "The database's folder is not there", detail: folder,

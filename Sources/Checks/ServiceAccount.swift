@@ -14,34 +14,40 @@ package struct ServiceAccount: Sendable, Equatable {
 
     package var name: String
     package var userID: UInt32
+    /// Its own group, which its new files get.
+    package var groupID: UInt32
     package var groups: Set<UInt32>
 
-    package init(name: String, userID: UInt32, groups: Set<UInt32>) {
+    package init(name: String, userID: UInt32, groupID: UInt32, groups: Set<UInt32> = []) {
         self.name = name
         self.userID = userID
-        self.groups = groups
+        self.groupID = groupID
+        self.groups = groups.union([groupID])
     }
 
-    /// This process's user; for root, whom the database's folder belongs to.
-    package init(databaseFolder: String) {
+    /// This process's user; for root, whom the database's folder belongs to, else `sparekey` where there is such a user.
+    package init(databasePath: String) {
         let me = geteuid()
-        let owner = me == 0 ? FileFacts(databaseFolder)?.owner ?? 0 : me
+        let folder = FileFacts(FileFacts.folder(of: databasePath))
+        let owner = me == 0 ? folder?.owner ?? getpwnam("sparekey")?.pointee.pw_uid ?? 0 : me
         guard let entry = getpwuid(owner) else {
-            self.init(name: "\(owner)", userID: owner, groups: owner == me ? Self.ownGroups : [])
+            let group = owner == me ? getegid() : folder?.group ?? owner
+            self.init(name: "\(owner)", userID: owner, groupID: group, groups: owner == me ? Self.ownGroups : [])
             return
         }
         let name = String(cString: entry.pointee.pw_name)
-        var groups: Set<UInt32> = [entry.pointee.pw_gid]
+        let group = entry.pointee.pw_gid
+        var groups: Set<UInt32> = []
         if owner == me {
             groups.formUnion(Self.ownGroups)
         } else {
             var list = [gid_t](repeating: 0, count: 256)
             var count = Int32(list.count)
-            if getgrouplist(name, entry.pointee.pw_gid, &list, &count) >= 0 {
+            if getgrouplist(name, group, &list, &count) >= 0 {
                 groups.formUnion(list.prefix(Int(count)))
             }
         }
-        self.init(name: name, userID: owner, groups: groups)
+        self.init(name: name, userID: owner, groupID: group, groups: groups)
     }
 
     private static var ownGroups: Set<UInt32> {

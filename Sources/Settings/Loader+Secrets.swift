@@ -80,7 +80,8 @@ extension Loader {
         } catch {
             if error.isMissing, given == nil { return nil }
             let (problem, fix) = error.message(path)
-            throw Complaint(problem: "\(path) \(problem)", fix: fix)
+            let source = error.isMissing ? key.source.map { "; \($0)" } ?? "" : ""
+            throw Complaint(problem: "\(path) \(problem)", fix: fix + source)
         }
         if given != nil, file.isReadableByOthers {
             warn(given?.key ?? key.name, "\(path) can be read by others on this machine", fix: "chmod 600 \(path)")

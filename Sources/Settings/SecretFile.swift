@@ -20,11 +20,10 @@ package struct SecretFile: Sendable {
 
     /// Makes sure that the file can be written before anybody gives out a secret that would then be lost.
     ///
-    /// A new file is 0600 and belongs to whom `servedFrom` belongs to, where this process may give files away; one that is there keeps
-    /// its owner and group, and loses what others may do with it.
+    /// A new file is 0600 and belongs to `reader`; one that is there keeps its owner and group, and loses what others may do with it.
     ///
-    /// - Parameter servedFrom: the database, or the folder where it will be: its owner is the user that runs the service.
-    package init(_ path: String, servedFrom: String) throws(Failure) {
+    /// - Parameter reader: the user that runs the service and its group, where this process may give files away; nil for its own.
+    package init(_ path: String, reader: (userID: UInt32, groupID: UInt32)?) throws(Failure) {
         self.path = path
         var facts = stat()
         if stat(path, &facts) == 0 {
@@ -37,8 +36,7 @@ package struct SecretFile: Sendable {
                 throw Failure(description: "\(path): \(problem); \(fix)")
             }
         } else {
-            let isServiceKnown = geteuid() == 0 && stat(servedFrom, &facts) == 0
-            (owner, group) = isServiceKnown ? (facts.st_uid, facts.st_gid) : (geteuid(), getegid())
+            (owner, group) = reader.map { ($0.userID, $0.groupID) } ?? (geteuid(), getegid())
             (mode, secrets) = (0o600, [])
         }
         guard access(Self.folder(of: path), W_OK | X_OK) == 0 else {

@@ -76,6 +76,11 @@ extension SecretKey {
 
     var names: [String] { keys.map(\.name) }
 
+    /// Where the secret comes from; nil where it is for the operator to know.
+    var source: String? {
+        name == "webhook.secret" ? "`sparekey webhook register` fetches it from Seam and stores it there" : nil
+    }
+
     /// Every way to give the secret, for who gave it in none.
     var waysToGive: String {
         "put it into a file and name that as \(fileName), set \(SettingsKey.environmentName(for: name)) or "

@@ -23,10 +23,10 @@ struct CodesCommand: AsyncParsableCommand {
         @Option(help: "The code's name.")
         var name: String
 
-        @Option(help: ArgumentHelp("When the stay starts, in ISO 8601.", valueName: "time"))
+        @Option(help: ArgumentHelp("When the stay starts, such as 2026-11-20T15:00:00+01:00.", valueName: "time"))
         var startsAt: Instant?
 
-        @Option(help: ArgumentHelp("When the stay ends, in ISO 8601.", valueName: "time"))
+        @Option(help: ArgumentHelp("When the stay ends, such as 2026-11-23T11:00:00+01:00.", valueName: "time"))
         var endsAt: Instant?
 
         @OptionGroup var options: ConfigurationOptions

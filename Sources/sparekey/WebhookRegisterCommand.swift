@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Checks
 internal import Foundation
 internal import Presentation
 internal import Seam
@@ -48,7 +49,7 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
             let registered = try await client.registerWebhook(url: url, eventTypes: types)
             try Terminal.write(Self.summary(registered))
             let next = try keep(registered, store, settings)
-            try Terminal.write(Self.advice(next + publicURL(url, settings) + ["sparekey check"]))
+            try Terminal.write(Self.advice(publicURL(url, settings) + next))
         }
     }
 
@@ -68,11 +69,11 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
                 if geteuid() == 0 { mkdir(folder, 0o700) }
             }
         }
-        let database = settings.database.path
-        let service =
-            access(database, F_OK) == 0 ? database : (database as NSString).deletingLastPathComponent
+        let service = ServiceAccount(databasePath: settings.database.path)
         do {
-            return try SecretFile(path, servedFrom: path == Self.credential ? "/" : service)
+            // systemd itself, as root, reads a credential; everything else the service has to read.
+            let isForService = geteuid() == 0 && path != Self.credential
+            return try SecretFile(path, reader: isForService ? (service.userID, service.groupID) : nil)
         } catch {
             throw failure("\(error). Nothing was registered. Run it as root, or name another file with --secret-file.")
         }
@@ -108,11 +109,11 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         let secret = SecretText(text)
         guard let store else {
             try Terminal.write("Its signing secret is the configured one.\n")
-            return []
+            return [Self.check]
         }
         if store.secrets.first?.isSameSecret(as: secret) == true {
             try Terminal.write("Its signing secret is in \(store.path) already.\n")
-            return []
+            return [Self.check]
         }
         // The old ones are kept as long as Seam has a webhook that signs with them.
         let others = registered.others.compactMap { $0.secret.map(SecretText.init) }
@@ -131,14 +132,14 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
 
     private func advice(_ store: SecretFile, _ settings: Settings) -> [String] {
         switch settings.secretPlaces["webhook.secret"] ?? .nowhere {
-        case .file(store.path): ["sudo systemctl reload sparekey"]
-        case .credential,
-            .nowhere where store.path == Self.credential:
-            ["sudo systemctl restart sparekey"]
+        case .file(store.path): return [Self.check, "sudo systemctl reload-or-restart sparekey"]
+        // Credentials are handed over at a start only.
+        case .credential where store.path == Self.credential, .nowhere where store.path == Self.credential:
+            return [Self.check, "sudo systemctl restart sparekey"]
         default:
-            [
-                "webhook.secret_file: \(store.path)  (in \(settings.file ?? Settings.defaultPath))",
-                "sudo systemctl restart sparekey",
+            return [
+                "webhook.secret_file: \(store.path)  (in \(settings.file ?? Settings.defaultPath))", Self.check,
+                "sudo systemctl reload-or-restart sparekey",
             ]
         }
     }
@@ -163,6 +164,8 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         Terminal.diagnose("sparekey: \(text)")
         return .failure
     }
+
+    private static let check = "sudo sparekey check"
 
     private static func summary(_ registered: WebhookRegistered) -> String {
         let webhook = registered.webhook

@@ -5,9 +5,9 @@ import Testing
 import Time
 
 extension ServiceAccount {
-    static let ofThisProcess = ServiceAccount(databaseFolder: "/")
+    static let ofThisProcess = ServiceAccount(databasePath: "/sparekey.db")
     /// A user that owns nothing.
-    static let ofNobodyHere = ServiceAccount(name: "nobody-here", userID: 4_000_001, groups: [4_000_001])
+    static let ofNobodyHere = ServiceAccount(name: "nobody-here", userID: 4_000_001, groupID: 4_000_001)
 }
 
 @Suite struct CertificateCheckTests {

@@ -146,7 +146,7 @@ def test_a_key_of_another_kind(site, key):
 
 def secret_file_missing(site):
     site.secret_file(str(site.folder / "no-secret"))
-    return "configuration.error", "check the path"
+    return "configuration.error", "sparekey webhook register"
 
 
 def secret_file_empty(site):

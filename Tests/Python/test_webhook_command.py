@@ -47,7 +47,7 @@ def test_register_from_nothing_to_a_failover(operator, sandbox):
     assert operator.secret_file.read_text() == webhook["secret"] + "\n"
     facts = operator.secret_file.stat()
     assert stat.S_IMODE(facts.st_mode) == 0o600 and facts.st_uid == os.geteuid()
-    assert "systemctl reload sparekey" in registered.stdout and "sparekey check" in registered.stdout
+    assert "systemctl reload-or-restart sparekey" in registered.stdout and "sparekey check" in registered.stdout
     # Exactly what the daemon uses.
     listed = json.loads(operator.run("list", "--format", "json").stdout)
     assert [set(row) for row in listed] == [{"webhook_id", "url", "is_public_url", "event_types", "missing_event_types"}]

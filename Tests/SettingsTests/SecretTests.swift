@@ -109,7 +109,7 @@ import Testing
             secrets: true)
         #expect(
             found == [
-                "2: webhook.secret_file: /nonexistent/secret cannot be read: No such file or directory. Fix: check the path /nonexistent/secret.",
+                "2: webhook.secret_file: /nonexistent/secret cannot be read: No such file or directory. Fix: check the path /nonexistent/secret; `sparekey webhook register` fetches it from Seam and stores it there.",
                 "4: seam.api_key_file: \(empty) is empty. Fix: write the secret into it, on one line.",
                 "6: admin.token_file: \(scratch.directory.path) is not a file. Fix: name a file instead of \(scratch.directory.path).",
             ])
