@@ -243,12 +243,17 @@ package struct ConnectionState: Sendable {
         case .boundary(let since):
             guard slots.isEmpty, drip == nil, unsentBytes == 0 else { return nil }
             // A new connection has the header's time, which includes any handshake.
-            return since + (nextNumber == 0 ? limits.headerTimeout : limits.idleTimeout)
+            let limit = isUnheard ? limits.headerTimeout : limits.idleTimeout
+            return since + (isShuttingDown ? min(limit, .seconds(1)) : limit)
         case .head(let since): return since + limits.headerTimeout
         case .body(let since): return since + limits.allowance(least: limits.bodyTimeout, bytes: parser.bodyBytes)
         case .discarding, .ended: return nil
         }
     }
+
+    /// No request has come on it yet. One that was accepted just before the server stops is not told off with a reset: its first
+    /// request is on its way, and is waited for a second.
+    private var isUnheard: Bool { nextNumber == 0 }
 
     private var writeDeadline: Instant? {
         guard let writeStart else { return nil }
@@ -273,7 +278,7 @@ package struct ConnectionState: Sendable {
             case .discarding, .ended: return
             case .boundary:
                 if parser.isEmpty {
-                    if peerHasClosed { reading = .ended } else if isShuttingDown { reading = .discarding }
+                    if peerHasClosed { reading = .ended } else if isShuttingDown, !isUnheard { reading = .discarding }
                     return
                 }
                 guard canBegin else { return }

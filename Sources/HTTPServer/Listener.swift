@@ -5,6 +5,8 @@ internal import Glibc
 struct Listener: Sendable {
     var descriptor: Int32
     var port: Int
+    /// Held by another process, too: what is not accepted here waits for the next that takes it over.
+    var isHandedOver = false
 
     static func location(_ host: String, _ port: Int) -> String {
         host.utf8.contains(Octet.colon) ? "[\(host)]:\(port)" : "\(host):\(port)"
@@ -43,6 +45,24 @@ struct Listener: Sendable {
         if listeners.isEmpty { throw lastError }
         return listeners
     }
+
+    /// Takes over sockets that whoever started this process listens on already, as systemd does for a socket unit.
+    static func adopt(_ descriptors: [Int32]) throws(ServerError) -> [Listener] {
+        var listeners: [Listener] = []
+        for descriptor in descriptors {
+            if case .failed(let code) = SystemCall.adoptListener(descriptor) {
+                throw ServerError(
+                    what: .adopt, location: "descriptor \(descriptor)", errno: code,
+                    hint: "the socket unit needs ListenStream= with a port, and Accept=no")
+            }
+            let port = SystemCall.localAddress(descriptor).port
+            listeners.append(Listener(descriptor: descriptor, port: port, isHandedOver: true))
+        }
+        return listeners
+    }
+
+    /// `0.0.0.0:8443`.
+    var location: String { SystemCall.localAddress(descriptor).text }
 
     private static func open(
         _ address: SocketAddress, location: String, accepts: Bool

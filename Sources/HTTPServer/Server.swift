@@ -9,18 +9,27 @@ package final class Server: Sendable {
     private let loop: ServerLoop
     private let host: String
     private let requestedPort: Int
-    private let boundPort = Mutex(0)
+    private let handedOver: [Int32]
+    private let bound = Mutex(Bound())
+
+    private struct Bound {
+        var port = 0
+        var addresses: [String] = []
+        var hasOwnSockets = false
+    }
 
     /// - Parameters:
     ///   - host: an IPv4 or IPv6 address, a name (all its addresses are listened on), or `*` or `::` for every address.
     ///   - port: 0 for any free one.
+    ///   - sockets: descriptors that another process listens on already, as systemd hands them over; served as well. Where
+    ///     one of them has the port, or the port is 0, nothing else is listened on.
     ///   - observer: told of what happens, on the server's queue; must not block.
     ///   - wire: makes what stands between socket and HTTP for a new connection (TLS), on the server's queue.
     ///   - admission: asked when a head is complete and before its content is read or asked for; an answer refuses the
     ///     request and closes the connection. On the server's queue; must not block.
     ///   - handler: gets every complete request, on the server's queue; must not block.
     package init(
-        host: String, port: Int, limits: Limits = Limits(),
+        host: String, port: Int, sockets: [Int32] = [], limits: Limits = Limits(),
         observer: @escaping @Sendable (ServerEvent) -> Void = { _ in },
         wire: (@Sendable () -> any Wire)? = nil,
         admission: (@Sendable (RequestHead) -> Response?)? = nil,
@@ -28,6 +37,7 @@ package final class Server: Sendable {
     ) {
         self.host = host
         requestedPort = port
+        handedOver = sockets
         loop = ServerLoop(limits: limits, observer: observer, wire: wire, admission: admission, handler: handler)
     }
 
@@ -35,13 +45,30 @@ package final class Server: Sendable {
 
     /// Binds and listens; requests are handled from then on. Once only. Blocks while a host name is resolved.
     package func start() throws(ServerError) {
-        let listeners = try Listener.open(host: host, port: requestedPort)
-        boundPort.withLock { $0 = listeners.first?.port ?? 0 }
-        try loop.start(listeners, location: Listener.location(host, requestedPort))
+        let adopted = try Listener.adopt(handedOver)
+        let isCovered = adopted.contains { requestedPort == 0 || $0.port == requestedPort }
+        let own = isCovered ? [] : try Listener.open(host: host, port: requestedPort)
+        bound.withLock { bound in
+            bound.port = (own.first ?? adopted.first { $0.port == requestedPort } ?? adopted.first)?.port ?? 0
+            bound.addresses = (adopted + own).map(\.location)
+            bound.hasOwnSockets = !own.isEmpty
+        }
+        try loop.start(adopted + own, location: Listener.location(host, requestedPort))
     }
 
     /// The bound port; 0 before `start`.
-    package var port: Int { boundPort.withLock { $0 } }
+    package var port: Int { bound.withLock { $0.port } }
+
+    /// What is listened on, `0.0.0.0:8443`; none before `start`.
+    package var addresses: [String] { bound.withLock { $0.addresses } }
+
+    /// Whether any of them was opened by this server, and so refuses connections once it has stopped.
+    package var hasOwnSockets: Bool { bound.withLock { $0.hasOwnSockets } }
+
+    /// Returns once the server's queue has come to it: whether it goes on at all.
+    package func probe() async {
+        await withCheckedContinuation { continuation in loop.queue.async { @Sendable in continuation.resume() } }
+    }
 
     /// Applies to every connection accepted from now on.
     package func update(_ limits: Limits) {

@@ -5,6 +5,7 @@ package struct ServerError: Error, Sendable, Equatable, CustomStringConvertible 
         case socket = "cannot create a socket"
         case bind = "cannot bind"
         case listen = "cannot listen"
+        case adopt = "cannot take over the socket that was handed over"
         case poll = "cannot set up polling"
         case state = "has been started before"
     }

@@ -157,7 +157,11 @@ extension ServerLoop {
             case .running:
                 shutdownWaiters.append(done)
                 turn { now in
-                    // What has connected already is served, not reset with the listener.
+                    // What has connected already is served, not reset with the listener; with a listener that stays it may wait.
+                    listeners.removeAll { listener in
+                        if listener.isHandedOver { SystemCall.close(listener.descriptor) }
+                        return listener.isHandedOver
+                    }
                     for _ in 0..<8 { acceptAll(now) }
                     phase = .stopping
                     closeListeners()

@@ -86,6 +86,18 @@ enum SystemCall {
         outcome { Int(Glibc.listen(descriptor, backlog)) }
     }
 
+    /// Makes a socket that another process made fit for this one; fails unless it is a TCP socket that listens.
+    static func adoptListener(_ descriptor: Int32) -> Outcome {
+        var (listens, length) = (Int32(0), socklen_t(MemoryLayout<Int32>.size))
+        let asked = outcome { Int(getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length)) }
+        guard case .value = asked else { return asked }
+        let family = localAddress(descriptor).family
+        guard listens != 0, family == AF_INET || family == AF_INET6 else { return .failed(errno: EINVAL) }
+        let flags = outcome { Int(fcntl(descriptor, F_SETFD, FD_CLOEXEC)) }
+        guard case .value = flags else { return flags }
+        return outcome { Int(fcntl(descriptor, F_SETFL, O_NONBLOCK)) }
+    }
+
     static func localAddress(_ descriptor: Int32) -> SocketAddress {
         var address = SocketAddress()
         address.withMutablePointer { pointer, length in _ = getsockname(descriptor, pointer, length) }

@@ -266,7 +266,9 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
     @Test func shutdownFinishesWhatIsUnderWay() {
         var bench = Bench()
-        #expect(bench.shutdown() == ["close"])
+        _ = bench.receive(get)
+        #expect(bench.answer(0) == ["send 204"])
+        #expect(bench.shutdown() == ["close"], "idle between two requests")
 
         bench = Bench()
         _ = bench.receive(get + get)
@@ -280,6 +282,23 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         #expect(bench.receive("k") == ["handle / 2"])
         #expect(bench.receive(get) == [], "nothing new is begun")
         #expect(bench.answer(0) == ["send 204 close", "shutdownWrite"])
+    }
+
+    @Test func shutdownWaitsASecondForAFirstRequest() {
+        var bench = Bench()
+        #expect(bench.shutdown() == [])
+        #expect(bench.receive(get) == ["handle / 0"])
+        #expect(bench.answer(0) == ["send 204 close", "shutdownWrite"])
+
+        bench = Bench()
+        #expect(bench.shutdown() == [])
+        #expect(bench.wait(.milliseconds(999)) == [])
+        #expect(bench.wait(.milliseconds(1)) == ["close"])
+
+        bench = Bench()
+        #expect(bench.wait(.seconds(2)) == [])
+        #expect(bench.shutdown() == [])
+        #expect(bench.wait(.zero) == ["close"], "its second has passed")
     }
 
     @Test func whatWasReadAheadIsAnsweredAtShutdown() {

@@ -78,6 +78,39 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         await server.shutdown(deadline: .seconds(1))
     }
 
+    /// Who connects between two servers on a socket that somebody else holds is answered by the second.
+    @Test func aHandedOverSocketOutlivesItsServer() async throws {
+        let held = try #require(try Listener.open(host: "127.0.0.1", port: 0).first)
+        func server(_ status: Int) throws -> Server {
+            let server = Server(host: "127.0.0.1", port: held.port, sockets: [dup(held.descriptor)]) {
+                $1.respond(Response(status))
+            }
+            try server.start()
+            #expect(server.port == held.port)
+            #expect(!server.hasOwnSockets)
+            #expect(server.addresses == ["127.0.0.1:\(held.port)"])
+            return server
+        }
+        let first = try server(200)
+        let before = try await blocking { try Kept(port: held.port, get) }
+        #expect(try await before.answer().status == 200)
+        await first.shutdown(deadline: .seconds(5))
+        let between = try await blocking { try Kept(port: held.port, get) }
+        let second = try server(204)
+        #expect(try await between.answer().status == 204)
+        await second.shutdown(deadline: .seconds(5))
+        SystemCall.close(held.descriptor)
+    }
+
+    @Test func whatIsNoListeningSocketIsRefused() {
+        for descriptor in [open("/dev/null", O_RDONLY), socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)] {
+            let server = Server(host: "127.0.0.1", port: 0, sockets: [descriptor]) { _, _ in }
+            let error = #expect(throws: ServerError.self) { try server.start() }
+            #expect(error?.what == .adopt)
+            close(descriptor)
+        }
+    }
+
     /// A server that is stopped, or merely let go of, leaves nothing behind: neither sockets nor memory.
     @Test(arguments: [true, false]) func aServerIsLetGoOf(isShutDown: Bool) async throws {
         let gone = Collector<String>()
