@@ -59,7 +59,7 @@ extension Device {
     }
 }
 
-private func words(_ text: String?) -> [String] {
+func words(_ text: String?) -> [String] {
     guard let text, let values = (try? JSONValue(parsing: Array(text.utf8)))?.array else { return [] }
     return values.compactMap(\.string)
 }

@@ -1,0 +1,113 @@
+import GRDB
+import Policy
+import Testing
+import Time
+
+@testable import Ledger
+
+/// What the status page and the metrics are made of.
+struct OverviewTests {
+    private let folder: TemporaryFolder
+    private let ledger: Ledger
+    private let now: Timestamp
+
+    init() throws {
+        now = try #require(Timestamp("2026-11-20T12:00:00.000Z"))
+        folder = try TemporaryFolder()
+        ledger = try Ledger(path: folder.database, random: RandomSource())
+    }
+
+    private func add(_ sql: String) async throws { try await ledger.write { try $0.execute(sql: sql) } }
+
+    private func addFailover(
+        _ id: String, _ state: String, _ reason: String?, starts: String, ends: String = "2026-11-25T10:00:00.000Z",
+        failed: String = "2026-11-20T11:30:00.000Z"
+    ) async throws {
+        let reason = reason.map { "'\($0)'" } ?? "NULL"
+        try await add(
+            """
+            INSERT INTO failovers (failover_id, access_code_id, device_id, state, reason, failed_at, opened_at, original_name,
+                original_starts_at, original_ends_at)
+            VALUES ('f_\(id)', '\(id)', 'lock', '\(state)', \(reason), '\(failed)', '\(failed)', 'Guest \(id)', '\(starts)', '\(ends)')
+            """)
+    }
+
+    private func addSubstitution(_ id: String, delivery: String, deliveredAt: String? = nil) async throws {
+        try await addFailover(id, "substituted", "pulled", starts: "2026-11-20T20:00:00.000Z")
+        try await add(
+            """
+            INSERT INTO substitutions (substitution_id, failover_id, original_access_code_id, device_id, backup_access_code_id,
+                backup_code, recorded_at, updated_at)
+            VALUES ('s_\(id)', 'f_\(id)', '\(id)', 'lock', 'b_\(id)', '1234', '2026-11-20T11:30:04.000Z', '2026-11-20T11:30:04.000Z');
+            INSERT INTO deliveries (delivery_id, substitution_id, channel, kind, state, created_at, delivered_at)
+            VALUES ('d_\(id)', 's_\(id)', 'webhook', 'created', '\(delivery)', '2026-11-20T11:30:04.000Z',
+                \(deliveredAt.map { "'\($0)'" } ?? "NULL"))
+            """)
+    }
+
+    @Test func whoIsAtRiskComesInTheOrderOfArrival() async throws {
+        try await addFailover("late", "waiting", "pool_empty", starts: "2026-11-22T10:00:00.000Z")
+        try await addFailover("soon", "pending", nil, starts: "2026-11-20T13:00:00.000Z")
+        try await addFailover("never", "ineligible", "unsupported_device", starts: "2026-11-21T10:00:00.000Z")
+        try await addSubstitution("untold", delivery: "failed")
+        // Safe, over, or nobody's concern.
+        try await addSubstitution("told", delivery: "delivered", deliveredAt: "2026-11-20T11:30:09.000Z")
+        try await addFailover("well", "not_needed", "recovered", starts: "2026-11-20T13:00:00.000Z")
+        try await addFailover("backup", "ineligible", "is_backup", starts: "2026-11-20T13:00:00.000Z")
+        try await addFailover(
+            "gone", "waiting", "pool_empty", starts: "2026-11-18T10:00:00.000Z", ends: "2026-11-19T10:00:00.000Z")
+        let overview = try await ledger.overview(now: now)
+        #expect(overview.guests.map(\.accessCodeID) == ["soon", "untold", "never", "late"])
+        #expect(
+            overview.guests.map(\.trouble) == [
+                .noCode(state: .pending, reason: nil), .notTold(.failed),
+                .noCode(state: .ineligible, reason: "unsupported_device"),
+                .noCode(state: .waiting, reason: "pool_empty"),
+            ])
+        #expect(try await ledger.overview(now: now, guests: 1).guests.count == 1)
+        #expect(overview.failovers[.waiting] == 2)
+        #expect(overview.waiting == ["pool_empty": 2])
+        #expect(overview.oldestOpenFailoverAt == Timestamp("2026-11-20T11:30:00.000Z"))
+        #expect(overview.deliveries[.webhook] == [.failed: 1, .delivered: 1])
+    }
+
+    @Test func failuresAreCountedByHourForAWeek() async throws {
+        try await addSubstitution("a", delivery: "pending")
+        try await addFailover("b", "waiting", "pool_empty", starts: "2026-11-21T10:00:00.000Z")
+        try await addFailover(
+            "old", "expired", "pool_empty", starts: "2026-11-01T10:00:00.000Z", failed: "2026-11-01T10:00:00.000Z")
+        let hours = try await ledger.overview(now: now).failuresByHour
+        #expect(hours.keys.map(\.description) == ["2026-11-20T11:00:00.000Z"])
+        #expect(hours.values.map(\.failed) == [2])
+        #expect(hours.values.map(\.substituted) == [1])
+    }
+
+    @Test func durationsAreThoseOfTheSpanAskedFor() async throws {
+        try await addSubstitution("a", delivery: "delivered", deliveredAt: "2026-11-20T11:30:09.500Z")
+        let start = try #require(Timestamp("2026-11-20T11:30:00.000Z"))
+        let all = try await ledger.durations(since: start, until: now)
+        #expect(all.toSubstitution == [4])
+        #expect(all.toDelivery == [9.5])
+        let later = try await ledger.durations(since: start + .seconds(5), until: now)
+        #expect(later.toSubstitution == [])
+        #expect(later.toDelivery == [9.5])
+        let none = try await ledger.durations(since: now, until: now + .seconds(60))
+        #expect(none.toSubstitution.isEmpty && none.toDelivery.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("NULL, NULL, NULL, '[]', '[]'", Overview.Lock.Pool.unknown), ("0, 0, NULL, '[]', '[]'", .unsupported),
+        ("1, 0, NULL, '[]', '[]'", .disabled), ("1, 1, NULL, '[]', '[]'", .well), ("1, 1, 0, '[]', '[]'", .empty),
+        ("1, 1, 1, '[\"empty_backup_access_code_pool\"]', '[]'", .empty),
+        ("1, 1, 1, '[]', '[\"partial_backup_access_code_pool\"]'", .partial),
+    ])
+    func aLocksPool(columns: String, pool: Overview.Lock.Pool) async throws {
+        try await add(
+            """
+            INSERT INTO devices (device_id, custom_metadata, read_at, supports_backup_access_code_pool,
+                backup_access_code_pool_enabled, backup_available, error_codes, warning_codes)
+            VALUES ('lock', '{}', '2026-11-20T11:00:00.000Z', \(columns))
+            """)
+        #expect(try await ledger.overview(now: now).locks.map(\.pool) == [pool])
+    }
+}
