@@ -61,9 +61,9 @@ let package = Package(
         room(
             "Daemon",
             [
-                "Crypto", "Delivery", "Failover", "HTTPClient", "HTTPServer", "JSON", "Ledger", "Policy", "Seam",
-                "Settings",
-                "Signatures", "Time", logging, .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                "Crypto", "Delivery", "Failover", "HTTPClient", "HTTPServer", "JSON", "Ledger", "Policy",
+                "Presentation", "Seam", "Settings", "Signatures", "Time", logging,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
         room(
@@ -103,6 +103,7 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests("Sandbox", ["Crypto", "HTTPClient", "JSON", "Signatures", "Time"]),
+        tests("Daemon", ["JSON", "Ledger", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
         tests(
             "HTTPServer", ["ChildProcess", "COpenSSL", "Crypto", "HTTPClient", "Strictness", "Time"],
             exclude: ["Fixtures"]),
@@ -139,8 +140,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "Daemon", "HTTPClient", "HTTPServer", "JSON", "Policy", "Sandbox", "Settings", "Signatures", "Time",
-                logging,
+                "Daemon", "HTTPClient", "HTTPServer", "JSON", "Policy", "Sandbox", "ScriptedServer", "Settings",
+                "Signatures", "Time", logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: settings),
     ]

@@ -16,10 +16,14 @@ final class AdminPages: Sendable {
     private let health: Health
     private let token: [UInt8]?
     private let delivery: Mutex<Settings.Delivery>
+    private let logMetrics: LogMetrics
+    private let acknowledgements: AckHistory
+    /// What the status page says of the daemon itself.
+    private let facts: @Sendable () -> StatusPage.Facts
 
     init(
         ledger: Ledger, clock: any WallClock, metrics: Metrics, health: Health, token: String?,
-        delivery: Settings.Delivery
+        delivery: Settings.Delivery, acknowledgements: AckHistory, facts: @escaping @Sendable () -> StatusPage.Facts
     ) {
         self.ledger = ledger
         self.clock = clock
@@ -27,6 +31,9 @@ final class AdminPages: Sendable {
         self.health = health
         self.token = token.map { Array($0.utf8) }
         self.delivery = Mutex(delivery)
+        logMetrics = LogMetrics(ledger: ledger, metrics: metrics, clock: clock)
+        self.acknowledgements = acknowledgements
+        self.facts = facts
     }
 
     /// What a reload changes.
@@ -108,34 +115,24 @@ final class AdminPages: Sendable {
     }
 
     private func metricsText() async throws -> Response {
-        // Every state and kind each time: one that has become empty must not keep its last number.
-        let failovers = try await ledger.failoverCounts()
-        for state in FailoverState.allCases {
-            metrics.set(
-                "sparekey_failovers", to: Double(failovers[state] ?? 0), [("state", state.rawValue)],
-                help: "Failovers by state.")
-        }
-        let alerts = try await ledger.openAlertCounts()
-        for kind in Alert.Kind.allCases {
-            metrics.set(
-                "sparekey_alerts_open", to: Double(alerts[kind] ?? 0), [("alert", kind.rawValue)],
-                help: "Open alerts by kind.")
-        }
+        try await logMetrics.update(health: health)
         return Response(
             200, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],
             body: Array(metrics.text().utf8))
     }
 
     private func statusPage() async throws -> Response {
-        let counts = try await ledger.failoverCounts()
-        let substitutions = try await ledger.substitutionLog(limit: 50)
+        let overview = try await ledger.overview(now: clock.now())
+        let substitutions = try await ledger.substitutionLog(limit: 20)
         let page = StatusPage(
-            now: clock.now(), counts: counts, substitutions: substitutions, report: health.report().json)
+            overview: overview, substitutions: substitutions, report: health.report(),
+            acknowledgements: acknowledgements.hours, facts: facts())
         return Response(
             200,
             headers: [
                 ("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"),
-                ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
+                ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+                ("Referrer-Policy", "no-referrer"), ("X-Content-Type-Options", "nosniff"),
             ], body: Array(page.html.utf8))
     }
 }

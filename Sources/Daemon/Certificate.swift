@@ -51,11 +51,13 @@ final class Certificate: Sendable {
         }
     }
 
+    var remainingDays: Double { Double(remainingSeconds) / 86_400 }
+
     private var remainingSeconds: Int64 { identity.context.expiresAt - clock.now().secondsSinceEpoch }
 
     private func report(isSound: Bool?) {
         metrics.set(
-            "sparekey_tls_certificate_days", to: Double(remainingSeconds) / 86_400,
+            "sparekey_tls_certificate_days", to: remainingDays,
             help: "Days until the listener's certificate expires.")
         if let isSound {
             metrics.set(

@@ -27,26 +27,29 @@ final class Intake: Sendable {
     private let clock: any WallClock
     private let metrics: Metrics
     private let health: Health
+    private let part: Pulse.Part
     private let log: Logger
     private let inboxChanged: Wakeup
     private let refused: Wakeup
     private let writer: InboxWriter<Ticket>
     private let lastRefusal = Mutex<String?>(nil)
+    let acknowledgements = AckHistory()
 
     init(
-        rules: Rules, ledger: Ledger, clock: any WallClock, metrics: Metrics, health: Health, log: Logger,
-        inboxChanged: Wakeup,
-        refused: Wakeup
+        rules: Rules, ledger: Ledger, clock: any WallClock, metrics: Metrics, health: Health, part: Pulse.Part,
+        log: Logger, inboxChanged: Wakeup, refused: Wakeup
     ) {
         self.rules = Mutex(rules)
         self.clock = clock
         self.metrics = metrics
         self.health = health
+        self.part = part
         self.log = log
         self.inboxChanged = inboxChanged
         self.refused = refused
         let settlement = Settlement(
-            metrics: metrics, health: health, log: log, inboxChanged: inboxChanged, refused: refused)
+            metrics: metrics, health: health, part: part, log: log, inboxChanged: inboxChanged, refused: refused,
+            clock: clock, acknowledgements: acknowledgements)
         writer = InboxWriter(ledger: ledger) { settlement.answer($0) }
     }
 
@@ -88,6 +91,11 @@ final class Intake: Sendable {
 
     /// Whether webhooks wait for a commit.
     var isBusy: Bool { writer.queuedMessages > 0 }
+
+    /// Beats while nothing waits for a commit; while something does, each commit beats for itself, and one that hangs does not.
+    func probe() {
+        if writer.isIdle { part.beat(succeeded: !health.commitsFail) }
+    }
 
     /// Returns once everything accepted is answered.
     func drain() async {
@@ -132,17 +140,23 @@ final class Intake: Sendable {
 private struct Settlement: Sendable {
     let metrics: Metrics
     let health: Health
+    let part: Pulse.Part
     let log: Logger
     let inboxChanged: Wakeup
     let refused: Wakeup
+    let clock: any WallClock
+    let acknowledgements: AckHistory
 
     func answer(_ outcomes: [(ticket: Intake.Ticket, outcome: AppendOutcome)]) {
         let now = ContinuousClock.now
         // The answers first, and the counting once for all: this runs between two commits.
         Responder.respond(
             outcomes.map { ($0.ticket.responder, $0.outcome.isCommitted ? Response(204) : .tryAgain) })
-        metrics.observeAcknowledgements(seconds: outcomes.map { (now - $0.ticket.arrivedAt).inSeconds })
+        let seconds = outcomes.map { (now - $0.ticket.arrivedAt).inSeconds }
+        metrics.observeAcknowledgements(seconds: seconds)
+        acknowledgements.note(seconds: seconds, at: clock.now())
         if let last = outcomes.last {
+            health.noteClockSkew(seconds: last.ticket.clockSkewSeconds)
             metrics.set(
                 "sparekey_clock_skew_seconds", to: Double(last.ticket.clockSkewSeconds),
                 help: "This clock's time less the last authentic webhook's.")
@@ -172,6 +186,7 @@ private struct Settlement: Sendable {
             log.notice("Webhooks are committed again")
         }
         health.noteCommit(failure: failure)
+        part.beat(succeeded: failure == nil)
         inboxChanged.signal()
     }
 }

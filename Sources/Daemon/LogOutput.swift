@@ -11,7 +11,7 @@ internal import Glibc
 internal import Musl
 #endif
 
-/// Writes log lines to standard error, one a line, from a queue of its own: a reader that does not read, such as a full pipe, holds
+/// Writes log lines to standard error, one a line, or to the journal where it reads standard error, from a queue of its own: a reader that does not read, such as a full pipe, holds
 /// up nothing but the log. What does not fit into the queue is dropped and counted.
 package final class LogOutput: Sendable {
     private static let maximumQueued = 4096
@@ -19,10 +19,13 @@ package final class LogOutput: Sendable {
     private let queue = DispatchQueue(label: "sparekey.log")
     private let state = Mutex((queued: 0, dropped: 0))
     let format: Settings.Log.Format
+    private let journal: SystemJournal?
 
     /// - Parameter environment: `$JOURNAL_STREAM` there means that the journal reads standard error.
     package init(format: Settings.Log.Format, environment: [String: String]) {
-        self.format = format == .auto ? (environment["JOURNAL_STREAM"] == nil ? .text : .journal) : format
+        let stream = environment["JOURNAL_STREAM"]
+        self.format = format == .auto ? (stream == nil ? .text : .journal) : format
+        journal = self.format == .journal ? SystemJournal(stream: stream) : nil
     }
 
     package func logger(label: String, level: Settings.Log.Level) -> Logger {
@@ -45,7 +48,8 @@ package final class LogOutput: Sendable {
         _ = done.wait(timeout: .now() + .seconds(1))
     }
 
-    func write(_ line: String) {
+    /// - Parameter entry: the same for the journal.
+    func write(_ line: String, entry: [UInt8]? = nil) {
         let dropped: Int? = state.withLock { state in
             guard state.queued < Self.maximumQueued else {
                 state.dropped += 1
@@ -58,7 +62,8 @@ package final class LogOutput: Sendable {
         guard let dropped else { return }
         queue.async { [self] in
             if dropped > 0 { Self.emit("\(dropped) log lines were dropped: nobody read standard error\n") }
-            Self.emit(line)
+            let isTaken = entry.flatMap { entry in journal?.send(entry) } ?? false
+            if !isTaken { Self.emit(line) }
             state.withLock { $0.queued -= 1 }
         }
     }
@@ -84,7 +89,13 @@ private struct LogLines: LogHandler {
 
     func log(event: LogEvent) {
         let fields = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
-        output.write(line(event.level, "\(event.message)", fields.map { ($0.key, "\($0.value)") }))
+            .map { ($0.key, "\($0.value)") }
+        let message = "\(event.message)"
+        guard output.format == .journal else { return output.write(line(event.level, message, fields)) }
+        output.write(
+            line(event.level, message, fields),
+            entry: SystemJournal.entry(
+                priority: priority(event.level), message: text(message, fields), fields: fields))
     }
 
     private func line(_ level: Logger.Level, _ message: String, _ fields: [(String, String)]) -> String {

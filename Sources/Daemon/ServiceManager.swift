@@ -8,17 +8,43 @@ internal import Musl
 /// https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
 struct ServiceManager: Sendable {
     private let socketPath: String?
+    /// How often systemd wants to hear of this process (`WatchdogSec=`); nil where it does not ask.
+    /// https://www.freedesktop.org/software/systemd/man/latest/sd_watchdog_enabled.html
+    let watchdogTimeout: Duration?
 
-    init(environment: [String: String]) {
+    /// - Parameter processID: this process's own. What is asked of another process, a child's parent, is not asked of this one.
+    init(environment: [String: String], processID: Int32) {
         socketPath = environment["NOTIFY_SOCKET"]
+        let isForUs = environment["WATCHDOG_PID"].map { $0 == "\(processID)" } ?? true
+        let microseconds = isForUs ? environment["WATCHDOG_USEC"].flatMap { Int64($0) } : nil
+        watchdogTimeout = microseconds.flatMap { $0 > 0 ? .microseconds($0) : nil }
     }
 
     func notifyReady(status: String) {
-        send("READY=1\nSTATUS=\(status)")
+        send("READY=1\n" + Self.statusLine(status))
+    }
+
+    /// A reload is under way until `notifyReady`.
+    func notifyReloading() {
+        send("RELOADING=1\n" + Self.statusLine("Loading the configuration anew"))
+    }
+
+    func notifyStatus(_ status: String) {
+        send(Self.statusLine(status))
     }
 
     func notifyStopping() {
-        send("STOPPING=1\nSTATUS=Answering what was read, then stopping")
+        send("STOPPING=1\n" + Self.statusLine("Answering what was read, then stopping"))
+    }
+
+    /// All is well: systemd need not start the daemon anew.
+    func feedWatchdog() {
+        send("WATCHDOG=1")
+    }
+
+    /// A variable ends with its line.
+    private static func statusLine(_ text: String) -> String {
+        "STATUS=" + String(text.map { $0.isNewline ? " " : $0 })
     }
 
     private func send(_ text: String) {

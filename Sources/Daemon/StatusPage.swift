@@ -1,52 +1,153 @@
 internal import JSON
+internal import Ledger
 internal import Policy
+internal import Presentation
 internal import Time
 
-/// One page for people: whether events are taken, how failovers stand, and the last substitutions. Never a PIN.
+/// One page for people: whether guests are safe, at a glance and by ear. No script, no external thing, never a PIN.
 struct StatusPage {
-    private static let columns: [(key: String, title: String)] = [
-        ("recorded_at", "Recorded"), ("original_name", "Guest code"), ("device_id", "Lock"),
-        ("original_ends_at", "Stay ends"), ("substitution_state", "State"), ("delivery_state", "Told"),
-    ]
-
-    let now: Timestamp
-    let counts: [FailoverState: Int]
-    /// Rows of `substitution_log`.
+    let overview: Overview
+    /// Rows of `substitution_log`, the newest first.
     let substitutions: [JSONValue]
-    let report: JSONValue
+    let report: Health.Report
+    let acknowledgements: [AckHistory.Hour]
+    let facts: Facts
 
-    var html: String {
-        let states = FailoverState.allCases.map { state in
-            "<tr><th scope=\"row\">\(state.rawValue)</th><td>\(counts[state] ?? 0)</td></tr>"
-        }.joined()
-        let heads = Self.columns.map { "<th scope=\"col\">\($0.title)</th>" }.joined()
-        let rows = substitutions.map { row in
-            "<tr>" + Self.columns.map { "<td>\(escaped(row[$0.key]?.string ?? "–"))</td>" }.joined() + "</tr>"
-        }.joined()
-        let isReady = report["ready"]?.bool == true
-        let problems = (report["degraded"]?.array ?? []).map { "<li>\(escaped($0["what"]?.string ?? ""))</li>" }
-            .joined()
-        return """
-            <!DOCTYPE html>
-            <html lang="en"><head><meta charset="utf-8"><title>Sparekey</title>
-            <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-            <style>
-            body { font: 1rem/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-            table { border-collapse: collapse; } th, td { text-align: left; padding: .25rem .75rem .25rem 0; }
-            div { overflow-x: auto; }
-            </style></head><body>
-            <h1>Sparekey</h1>
-            <p>\(isReady ? "Webhooks are taken and committed." : "Webhooks cannot be taken now.") <small>\(now)</small></p>
-            \(problems.isEmpty ? "" : "<h2>Degraded</h2><ul>\(problems)</ul>")
-            <h2>Failovers</h2><table>\(states)</table>
-            <h2>Last substitutions</h2>
-            \(substitutions.isEmpty ? "<p>None yet.</p>" : "<div><table><tr>\(heads)</tr>\(rows)</table></div>")
-            </body></html>
-            """
+    /// What the daemon knows of itself.
+    struct Facts: Sendable {
+        var version: String
+        var startedAt: Timestamp
+        /// Nil: plain HTTP.
+        var certificateDays: Double?
+        /// Nil before the first authentic webhook.
+        var clockSkewSeconds: Int64?
+        var toleranceSeconds: Int64
+        var sweepInterval: Duration
     }
 
-    private func escaped(_ text: String) -> String {
+    var now: Timestamp { overview.now }
+
+    var html: String {
+        """
+        <!DOCTYPE html>
+        <html lang="en">
+        <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <meta name="color-scheme" content="light dark">
+        <title>\(escaped(title))</title>
+        <style>\(Self.style)</style>
+        </head>
+        <body>
+        <header>
+        <h1>Sparekey</h1>
+        \(verdict)
+        <p class="small">As of \(time(now)). <a href="/">Look again</a></p>
+        </header>
+        <main>
+        \(problems)
+        \(guests)
+        \(recentSubstitutions)
+        \(locks)
+        \(plots)
+        \(housekeeping)
+        </main>
+        </body>
+        </html>
+
+        """
+    }
+
+    // MARK: The verdict
+
+    private enum Level: String { case well, warn, bad }
+
+    private var level: Level {
+        if !report.isReady || overview.guests.contains(where: arrivesSoon) { return .bad }
+        return report.degraded.isEmpty && overview.guests.isEmpty && overview.openAlerts.isEmpty ? .well : .warn
+    }
+
+    private func arrivesSoon(_ guest: Overview.Guest) -> Bool {
+        guest.startsAt.map { $0 <= now + .seconds(86_400) } ?? true
+    }
+
+    private var sentence: String {
+        let count = overview.guests.count
+        if !report.isReady { return "Webhooks cannot be taken now." }
+        if count > 0 { return count == 1 ? "One guest is at risk." : "\(count) guests are at risk." }
+        return level == .well ? "No guest is at risk, and all works." : "No guest is at risk, but not all is well."
+    }
+
+    private var title: String { "Sparekey: \(sentence)" }
+
+    /// The word says what the colour says.
+    private var verdict: String {
+        let word =
+            switch level {
+            case .well: "Well"
+            case .warn: "Look"
+            case .bad: "Act"
+            }
+        return "<p class=\"verdict \(level.rawValue)\" role=\"status\"><strong>\(word).</strong> \(sentence)</p>"
+    }
+
+    private var problems: String {
+        let items =
+            report.degraded.map { item in
+                let words = Self.problemWords[item.what] ?? item.what.replacing("_", with: " ")
+                return "<li>\(escaped(words + (item.detail.map { ": " + $0 } ?? "")))</li>"
+            }
+            + overview.openAlerts.map { alert in
+                "<li>\(escaped(alert.text))\(alert.openedAt.map { " <span class=\"small\">since \(time($0))</span>" } ?? "")</li>"
+            }
+        return items.isEmpty ? "" : section("problems", "Needs attention", "<ul>\(items.joined())</ul>")
+    }
+
+    private static let problemWords = [
+        "database": "Events cannot be committed", "seam_key_refused": "Seam refuses the API key",
+        "seam_unreachable": "Seam cannot be reached", "stalled": "Parts of the daemon make no progress",
+        "reload_refused": "The last reload was refused, and the configuration before it goes on",
+        "shutting_down": "The daemon is stopping",
+    ]
+
+    // MARK: Text
+
+    func section(_ id: String, _ title: String, _ body: String) -> String {
+        "<section aria-labelledby=\"\(id)\"><h2 id=\"\(id)\">\(title)</h2>\(body)</section>"
+    }
+
+    func escaped(_ text: String) -> String {
         text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
             .replacing("\"", with: "&quot;")
+    }
+
+    /// `25 Nov 2026, 16:20 UTC`, for machines too.
+    func time(_ instant: Timestamp) -> String {
+        "<time datetime=\"\(instant)\">\(Self.text(of: instant))</time>"
+    }
+
+    static func text(of instant: Timestamp) -> String {
+        let text = "\(instant)"
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        let parts = text.prefix(10).split(separator: "-")
+        guard parts.count == 3, let month = Int(parts[1]), months.indices.contains(month - 1), let day = Int(parts[2])
+        else { return text }
+        return "\(day) \(months[month - 1]) \(parts[0]), \(text.dropFirst(11).prefix(5)) UTC"
+    }
+
+    /// `in 2 h 5 min`, `3 days ago`, `just now`.
+    func distance(to instant: Timestamp) -> String {
+        let seconds = Int64(instant.duration(since: now).inSeconds)
+        let (size, minutes) = (seconds.magnitude, seconds.magnitude / 60)
+        if seconds <= 0, size < 60 { return "just now" }
+        let text =
+            switch size {
+            case ..<60: "less than a minute"
+            case ..<3600: "\(minutes) min"
+            case ..<86_400: minutes % 60 == 0 ? "\(minutes / 60) h" : "\(minutes / 60) h \(minutes % 60) min"
+            case ..<172_800: "1 day"
+            default: "\(size / 86_400) days"
+            }
+        return seconds >= 0 ? "in \(text)" : "\(text) ago"
     }
 }

@@ -13,11 +13,14 @@ package struct InboxWorker: Sendable {
     private let log: Logger
     private let batch: Int
     private let isIntakeBusy: @Sendable () -> Bool
+    private let noteProgress: @Sendable () -> Void
 
-    /// - Parameter isIntakeBusy: whether webhooks wait for a commit.
+    /// - Parameters:
+    ///   - isIntakeBusy: whether webhooks wait for a commit.
+    ///   - noteProgress: called after each batch.
     package init(
         ledger: Ledger, clock: any WallClock, triage: EventTriage, log: Logger, batch: Int = 64,
-        isIntakeBusy: @escaping @Sendable () -> Bool = { false }
+        isIntakeBusy: @escaping @Sendable () -> Bool = { false }, noteProgress: @escaping @Sendable () -> Void = {}
     ) {
         self.ledger = ledger
         self.clock = clock
@@ -25,6 +28,7 @@ package struct InboxWorker: Sendable {
         self.log = log
         self.batch = batch
         self.isIntakeBusy = isIntakeBusy
+        self.noteProgress = noteProgress
     }
 
     /// Settles what is pending.
@@ -45,6 +49,7 @@ package struct InboxWorker: Sendable {
                 }
             }
             total += try await settle(verdicts)
+            noteProgress()
             if isIntakeBusy() {
                 try? await Task.sleep(for: min(began.duration(to: .now) * 4, .milliseconds(250)))
             }

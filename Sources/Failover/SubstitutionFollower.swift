@@ -209,6 +209,7 @@ package struct SubstitutionFollower: Sendable {
                 "A stay with a backup code needs a person's attention",
                 metadata: [
                     "alert": "\(alert.kind.rawValue)", "text": "\(alert.text)", "substitution_id": "\(substitution.id)",
+                    "access_code_id": "\(substitution.originalAccessCodeID)",
                 ])
         }
         try await ledger.record(step, of: substitution, now: clock.now())

@@ -80,6 +80,9 @@ package final class InboxWriter<Ticket: Sendable>: Sendable {
     /// How many messages wait for a commit to begin.
     package var queuedMessages: Int { state.withLock { $0.queue.count } }
 
+    /// Whether nothing waits for a commit, and none is under way.
+    package var isIdle: Bool { state.withLock { !$0.isCommitting } }
+
     /// Puts the message into the next commit.
     ///
     /// - Returns: false when the queue is full: the message is not taken, and the sender has to try again.

@@ -154,6 +154,10 @@ extension Settings {
         .init(
             "retention.events", \.retention.events, .duration(.seconds(86_400) ... .seconds(3650 * 86_400)),
             "how long events are kept"),
+        .init("heartbeat.url", \.heartbeat.url, .url(query: true), "the dead man's switch, called while all is well"),
+        .init(
+            "heartbeat.interval", \.heartbeat.interval, .duration(.seconds(1) ... .seconds(86_400)),
+            "how often it is called"),
         .init("log.level", \.log.level, .choice, "what is logged"),
         .init("log.format", \.log.format, .choice, "how it is logged"),
     ]

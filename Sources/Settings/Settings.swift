@@ -13,6 +13,7 @@ package struct Settings: Sendable, Equatable {
     package var reconcile = Reconcile()
     package var delivery = Delivery()
     package var retention = Retention()
+    package var heartbeat = Heartbeat()
     package var log = Log()
 
     /// The file that was read; nil where there was none.
@@ -148,6 +149,13 @@ package struct Settings: Sendable, Equatable {
         /// Counted from the end of the stay.
         package var pins: Duration = .seconds(30 * 86_400)
         package var events: Duration = .seconds(90 * 86_400)
+    }
+
+    /// The dead man's switch.
+    package struct Heartbeat: Sendable, Equatable {
+        /// Called while all is well; nil: none is.
+        package var url: String?
+        package var interval: Duration = .seconds(60)
     }
 
     package struct Log: Sendable, Equatable {

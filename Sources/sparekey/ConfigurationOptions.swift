@@ -13,11 +13,15 @@ struct ConfigurationOptions: ParsableArguments {
     /// - Throws: `ExitCode` 78 (`EX_CONFIG` of sysexits.h), after saying on standard error what is wrong with which key.
     func load(requireSecrets: Bool) throws -> Settings {
         do {
-            return try Settings.load(
-                path: path, environment: ProcessInfo.processInfo.environment, requireSecrets: requireSecrets)
+            return try read(requireSecrets: requireSecrets)
         } catch {
             throw configurationFailure("\(error)")
         }
+    }
+
+    /// As `load`, and leaves it to the caller to say what is wrong.
+    func read(requireSecrets: Bool) throws(ConfigurationError) -> Settings {
+        try Settings.load(path: path, environment: ProcessInfo.processInfo.environment, requireSecrets: requireSecrets)
     }
 }
 

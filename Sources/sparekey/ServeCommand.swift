@@ -28,7 +28,7 @@ struct ServeCommand: AsyncParsableCommand {
             try await SandboxRun(configurationPath: options.path).run()
         } else {
             let settings = try options.load(requireSecrets: true)
-            try await serve(settings) { [options] in try options.load(requireSecrets: true) }
+            try await serve(settings) { [options] in try options.read(requireSecrets: true) }
         }
     }
 }

@@ -25,20 +25,29 @@ final class House: Sendable {
 
     private struct State {
         var settings: Settings
+        var surroundings: Surroundings
         var running: (daemon: Daemon, task: Task<Void, any Error>)?
         var hasWebhook = false
         var canBeReloaded = true
     }
 
+    /// What the daemon is started with besides its configuration.
+    struct Surroundings: Sendable {
+        var environment: [String: String] = [:]
+        var pulseClock: @Sendable () -> SuspendingClock.Instant = { SuspendingClock.now }
+        var observe: @Sendable (FailoverState, String) -> Void = { _, _ in }
+    }
+
     /// Runs `body` in a house whose daemon takes webhooks. Few houses stand at a time, so that none of them starves.
     static func with(
         options: SandboxOptions = .quick, settings change: (inout Settings) -> Void = { _ in },
-        isolation: isolated (any Actor)? = #isolation, _ body: (House) async throws -> Void
+        surroundings: Surroundings = Surroundings(), isolation: isolated (any Actor)? = #isolation,
+        _ body: (House) async throws -> Void
     ) async throws {
         Self.processSetup
         await Street.shared.enter()
         defer { Street.shared.leave() }
-        let house = try House(options: options, change)
+        let house = try House(options: options, surroundings, change)
         let result: Result<Void, any Error>
         do {
             try await house.start()
@@ -56,7 +65,9 @@ final class House: Sendable {
     /// As `serve` does: a child that ends without reading must not end the process.
     private static let processSetup: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
 
-    private init(options: SandboxOptions, _ change: (inout Settings) -> Void) throws {
+    private init(
+        options: SandboxOptions, _ surroundings: Surroundings, _ change: (inout Settings) -> Void
+    ) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("sparekey-house-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         model = SandboxModel(options: options, clock: SystemWallClock(), random: RandomSource())
@@ -78,7 +89,7 @@ final class House: Sendable {
         settings.delivery.retryInitial = .milliseconds(100)
         settings.delivery.retryMax = .milliseconds(400)
         change(&settings)
-        state = Mutex(State(settings: settings))
+        state = Mutex(State(settings: settings, surroundings: surroundings))
     }
 
     static func newSecret() -> String {
@@ -99,9 +110,11 @@ final class House: Sendable {
     }
 
     func newDaemon() throws -> Daemon {
-        try Daemon(
-            settings: settings, environment: [:], log: Logger(label: "house") { _ in SwiftLogNoOpLogHandler() },
-            clock: clock, reload: { [self] in try reloaded() })
+        let surroundings = state.withLock { $0.surroundings }
+        return try Daemon(
+            settings: settings, environment: surroundings.environment,
+            log: Logger(label: "house") { _ in SwiftLogNoOpLogHandler() }, clock: clock,
+            pulseClock: surroundings.pulseClock, observe: surroundings.observe, reload: { [self] in try reloaded() })
     }
 
     private func reloaded() throws -> Settings {
@@ -144,6 +157,13 @@ final class House: Sendable {
         guard let running else { return }
         await running.daemon.stop()
         try await running.task.value
+    }
+
+    /// Starts the daemon anew in another environment.
+    func restart(environment: [String: String]) async throws {
+        try await stop()
+        state.withLock { $0.surroundings.environment = environment }
+        try await start()
     }
 
     private var daemon: Daemon? { state.withLock { $0.running?.daemon } }

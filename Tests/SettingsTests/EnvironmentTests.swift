@@ -30,7 +30,9 @@ import Testing
         ("delivery.claim_lease", "6m"), ("delivery.manual", "false"), ("delivery.not_before", "24h"),
         ("delivery.order", "manual"), ("delivery.fallback_after", "3m"), ("delivery.language", "de"),
         ("delivery.messages_folder", "/etc/sparekey/messages"), ("delivery.message", "Use {pin}"),
-        ("retention.pins", "31d"), ("retention.events", "91d"), ("log.level", "debug"), ("log.format", "json"),
+        ("retention.pins", "31d"), ("retention.events", "91d"),
+        ("heartbeat.url", "https://c.example/ping"), ("heartbeat.interval", "2m"), ("log.level", "debug"),
+        ("log.format", "json"),
     ]
 
     /// The key as `differences` names it.
@@ -91,7 +93,7 @@ import Testing
         case "delivery.order": "[manual]"
         case "delivery.messages_folder": "/other"
         case "delivery.message": "'{pin}'"
-        case "webhook.public_url", "delivery.webhook.url": "https://other.example"
+        case "webhook.public_url", "delivery.webhook.url", "heartbeat.url": "https://other.example"
         case "failover.lead_time", "delivery.not_before": "1h"
         case let name where name.hasSuffix("_file"): "/other"
         case _ where key.isSecret: key.isList ? "[other]" : "other"

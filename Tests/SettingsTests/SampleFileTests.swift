@@ -53,7 +53,7 @@ import Testing
             "listen.tls.certificate_file", "listen.tls.private_key_file", "webhook.public_url", "failover.lead_time",
             "delivery.webhook.url", "delivery.command", "delivery.not_before", "delivery.order",
             "delivery.messages_folder",
-            "delivery.message",
+            "delivery.message", "heartbeat.url",
         ]
         let scratch = try Scratch()
         let text = uncommented { secretNames.contains($0) }

@@ -1,0 +1,123 @@
+internal import Ledger
+internal import Policy
+internal import Synchronization
+internal import Time
+
+/// What is read from the log when somebody asks for the metrics.
+final class LogMetrics: Sendable {
+    private static let durationBounds: [Double] = [1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400]
+    private static let toSubstitution = "sparekey_substitution_seconds"
+    private static let toDelivery = "sparekey_delivery_seconds"
+
+    private let ledger: Ledger
+    private let metrics: Metrics
+    private let clock: any WallClock
+    /// Up to when durations have been counted.
+    private let countedUntil: Mutex<Timestamp>
+
+    init(ledger: Ledger, metrics: Metrics, clock: any WallClock) {
+        self.ledger = ledger
+        self.metrics = metrics
+        self.clock = clock
+        countedUntil = Mutex(clock.now())
+        metrics.define(
+            Self.toSubstitution, Self.durationBounds, "Time from a code's failure to the record of its backup code.")
+        metrics.define(
+            Self.toDelivery, Self.durationBounds, "Time from a code's failure to a delivery of its backup code.")
+    }
+
+    /// Sets every gauge anew, each label too: a state that has become empty must not keep its last number.
+    func update(health: Health) async throws {
+        let overview = try await ledger.overview(now: clock.now(), guests: 10_000)
+        setQueues(overview)
+        setLocks(overview)
+        metrics.set(
+            "sparekey_ready", to: health.report().isReady ? 1 : 0, help: "Whether webhooks can be committed: 1 or 0.")
+        metrics.set("sparekey_database_bytes", to: Double(overview.databaseBytes), help: "Size of the database.")
+        if let swept = overview.sweptUntil {
+            metrics.set(
+                "sparekey_swept_until_timestamp_seconds", to: Double(swept.millisecondsSinceEpoch) / 1000,
+                help: "Up to when Seam's events have been swept.")
+        }
+        try await countDurations()
+    }
+
+    private func setQueues(_ overview: Overview) {
+        for state in FailoverState.allCases {
+            metrics.set(
+                "sparekey_failovers", to: Double(overview.failovers[state] ?? 0), [("state", state.rawValue)],
+                help: "Failovers by state.")
+        }
+        for reason in WaitReason.allCases {
+            metrics.set(
+                "sparekey_failovers_waiting", to: Double(overview.waiting[reason.rawValue] ?? 0),
+                [("reason", reason.rawValue)], help: "Failovers that wait, by what for.")
+        }
+        setAge(
+            "sparekey_oldest_failover_seconds", overview.oldestOpenFailoverAt, overview,
+            "Age of the oldest open failover.")
+        metrics.set("sparekey_inbox_pending", to: Double(overview.pendingEvents), help: "Events not looked at yet.")
+        setAge(
+            "sparekey_inbox_oldest_seconds", overview.oldestPendingEventAt, overview,
+            "Age of the oldest event not looked at yet.")
+        for kind in Alert.Kind.allCases {
+            metrics.set(
+                "sparekey_alerts_open", to: Double(overview.alerts[kind] ?? 0), [("alert", kind.rawValue)],
+                help: "Open alerts by kind.")
+        }
+        for channel in DeliveryChannel.allCases {
+            for state in DeliveryState.allCases {
+                metrics.set(
+                    "sparekey_deliveries", to: Double(overview.deliveries[channel]?[state] ?? 0),
+                    [("channel", channel.rawValue), ("state", state.rawValue)], help: "Deliveries by way and state.")
+            }
+        }
+        var atRisk = ["arrived": 0, "within_1h": 0, "within_24h": 0, "later": 0]
+        for guest in overview.guests { atRisk[arrival(of: guest, overview.now), default: 0] += 1 }
+        for (arrival, count) in atRisk {
+            metrics.set(
+                "sparekey_guests_at_risk", to: Double(count), [("arrival", arrival)],
+                help: "Guests without a code that works and that they know of, by when they arrive.")
+        }
+    }
+
+    private func arrival(of guest: Overview.Guest, _ now: Timestamp) -> String {
+        guard let starts = guest.startsAt, starts > now else { return "arrived" }
+        let wait = starts.duration(since: now)
+        return wait <= .seconds(3600) ? "within_1h" : wait <= .seconds(86_400) ? "within_24h" : "later"
+    }
+
+    private func setLocks(_ overview: Overview) {
+        var pools: [Overview.Lock.Pool: Int] = [:]
+        for lock in overview.locks { pools[lock.pool, default: 0] += 1 }
+        for pool in Overview.Lock.Pool.allCases {
+            metrics.set(
+                "sparekey_locks", to: Double(pools[pool] ?? 0), [("pool", pool.rawValue)],
+                help: "Locks by the state of their pool of backup codes.")
+        }
+        metrics.set(
+            "sparekey_locks_offline", to: Double(overview.locks.count { $0.isOnline == false }),
+            help: "Locks that are offline.")
+        metrics.set(
+            "sparekey_backups_in_use", to: Double(overview.locks.reduce(0) { $0 + $1.backupsInUse }),
+            help: "Backup codes that guests use now.")
+    }
+
+    private func setAge(_ name: String, _ since: Timestamp?, _ overview: Overview, _ help: String) {
+        let age = since.map { max(0, overview.now.duration(since: $0).inSeconds) } ?? 0
+        metrics.set(name, to: age, help: help + " 0 when there is none.")
+    }
+
+    /// Each once, however many ask at a time.
+    private func countDurations() async throws {
+        let now = clock.now()
+        let since = countedUntil.withLock { until in
+            defer { until = max(until, now) }
+            return until
+        }
+        guard since < now else { return }
+        let (substitutions, deliveries) = try await ledger.durations(since: since, until: now)
+        metrics.observe(substitutions, in: Self.toSubstitution)
+        metrics.observe(deliveries, in: Self.toDelivery)
+    }
+}

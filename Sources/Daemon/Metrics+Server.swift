@@ -1,0 +1,37 @@
+internal import HTTPServer
+internal import Logging
+
+extension Metrics {
+    func count(_ event: ServerEvent, listener: String, log: Logger) {
+        switch event {
+        case .refused(let status, let reason):
+            add(
+                to: "sparekey_http_refused_total",
+                [("listener", listener), ("status", "\(status)"), ("reason", reason)],
+                help: "Requests and connections that the HTTP server refused.")
+        case .connectionOpened:
+            add(to: "sparekey_http_connections_total", [("listener", listener)], help: "Connections accepted.")
+        case .acceptPaused(let code):
+            log.error(
+                "No connection can be accepted: out of descriptors or memory",
+                metadata: ["listener": "\(listener)", "errno": "\(code)"])
+        case .acceptResumed:
+            log.notice("Connections are accepted again", metadata: ["listener": "\(listener)"])
+        case .responseTimedOut:
+            countIntake("503", "response_timeout")
+        case .wireFailed: countEnd("tls", listener)
+        case .writeTimedOut: countEnd("write_timeout", listener)
+        case .connectionReset: countEnd("reset", listener)
+        case .evictedIdle: countEnd("evicted", listener)
+        case .connectionRefused: countEnd("no_room", listener)
+        case .addressRefused: countEnd("address", listener)
+        case .connectionClosed: break
+        }
+    }
+
+    private func countEnd(_ reason: String, _ listener: String) {
+        add(
+            to: "sparekey_http_connections_broken_total", [("listener", listener), ("reason", reason)],
+            help: "Connections that ended before their time.")
+    }
+}
