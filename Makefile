@@ -1,8 +1,10 @@
 # Everything a developer or a user of the source tree does: `make run` shows the main job, `make test` passes every test.
 
 BUILD_PACKAGES = libssl-dev libsqlite3-dev libcurl4-openssl-dev
-TEST_PACKAGES = $(BUILD_PACKAGES) python3-venv sqlite3 strace openssl curl
+TEST_PACKAGES = $(BUILD_PACKAGES) python3-venv sqlite3 strace openssl curl chromium dpkg-dev patchelf prometheus systemd
 SCAN_PACKAGES = $(TEST_PACKAGES) sslscan testssl.sh bsdextrautils dnsutils
+DEB_PACKAGES = $(BUILD_PACKAGES) binutils dpkg-dev lintian patchelf python3
+SYSTEMD_PACKAGES = $(TEST_PACKAGES) debootstrap systemd-container
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3-venv nginx-light wrk nodejs sqlite3
 SWIFT_BUILD = swift build $(SWIFT_FLAGS)
 PREFIX ?= /usr/local
@@ -15,7 +17,7 @@ STREAMS ?= 500000
 MINUTES ?= 1
 FUZZ_TARGETS ?= request chunked connection signature secret event configuration
 
-.PHONY: build run test simulate outcomes differential fuzz sanitize tls-scan swift-test python-test format lint bench install clean build-packages test-packages bench-packages scan-packages
+.PHONY: build release run test simulate outcomes differential fuzz sanitize tls-scan swift-test python-test format lint bench deb systemd-test newcomer install clean build-packages test-packages bench-packages scan-packages deb-packages systemd-packages
 
 build: build-packages
 	$(SWIFT_BUILD)
@@ -109,15 +111,44 @@ $(BENCH_VENV)/ready: Benchmarks/requirements.txt
 	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r Benchmarks/requirements.txt
 	touch $@
 
-install: build-packages
+# With the Swift runtime in it: it runs where no Swift is.
+release: build-packages
 	swift build -c release --product sparekey --static-swift-stdlib
-	install -D -m 0755 .build/release/sparekey $(DESTDIR)$(PREFIX)/bin/sparekey
+
+# The Debian package, in .build/deb.
+deb: deb-packages release
+	rm -rf .build/deb
+	config/debian/build .build/release/sparekey .build/deb
+	lintian --fail-on error .build/deb/*.deb
+
+# The package under a systemd of its own, in a container of a fresh Debian 12: restarts under load, watchdog, upgrade, purge, …
+# A few minutes; says so where no container can be booted.
+systemd-test: systemd-packages $(VENV)/ready
+	[ -e .build/deb/*.deb ] || $(MAKE) deb
+	$(VENV)/bin/python -m pytest -v Tests/Systemd/test_systemd.py
+
+# The README's way from a clean Debian 12 to a substitution in the log, word for word.
+newcomer: systemd-packages $(VENV)/ready
+	[ -e .build/deb/*.deb ] || $(MAKE) deb
+	$(VENV)/bin/python -m pytest -v Tests/Systemd/test_newcomer.py
+
+# For machines without dpkg. The service is neither enabled nor started.
+install: release
+	@.ci/install-packages python3
+	install -D -m 0755 -s .build/release/sparekey $(DESTDIR)$(PREFIX)/bin/sparekey
+	config/debian/generated .build/release/sparekey $(DESTDIR)$(PREFIX)/share
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/sparekey/examples config/examples/mail-guest
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/sparekey/messages config/messages/*.yaml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/sparekey/alerts config/alerts/*.yaml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/sparekey/grafana config/grafana/*.json
 	install -D -m 0640 config/sparekey.yaml $(DESTDIR)/etc/sparekey/sparekey.yaml.sample
-	sed 's|/usr/bin/sparekey|$(PREFIX)/bin/sparekey|' systemd/sparekey.service > .build/sparekey.service
-	install -D -m 0644 .build/sparekey.service $(DESTDIR)/etc/systemd/system/sparekey.service
+	install -d .build/units $(DESTDIR)/etc/systemd/system
+	for unit in systemd/*.service systemd/*.socket; do \
+		sed 's|/usr/bin/sparekey|$(PREFIX)/bin/sparekey|' "$$unit" > .build/units/$${unit##*/} && \
+		install -m 0644 .build/units/$${unit##*/} $(DESTDIR)/etc/systemd/system || exit; done
 	install -D -m 0644 systemd/sparekey.sysusers $(DESTDIR)/usr/lib/sysusers.d/sparekey.conf
+	install -D -m 0644 systemd/sparekey.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/sparekey.conf
+	install -D -m 0644 systemd/sparekey.preset $(DESTDIR)/usr/lib/systemd/system-preset/60-sparekey.preset
 
 clean:
 	swift package clean
@@ -134,3 +165,9 @@ bench-packages:
 
 scan-packages:
 	@.ci/install-packages $(SCAN_PACKAGES)
+
+deb-packages:
+	@.ci/install-packages $(DEB_PACKAGES)
+
+systemd-packages:
+	@.ci/install-packages $(SYSTEMD_PACKAGES)

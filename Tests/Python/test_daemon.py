@@ -220,7 +220,7 @@ def test_a_full_log_pipe_holds_nothing_up(make_daemon):
     daemon.start(wait=False, stderr=writer)
     os.close(writer)
     said = b""
-    while not (ready := re.search(rb'"message":"Ready".*?"admin":"(.*?)","webhooks":"(.*?)"', said)):
+    while not (ready := re.search(rb'"message":"Ready".*?"admin":"(.*?)".*?"webhooks":"(.*?)"', said)):
         said += os.read(reader, 4096)
     daemon.admin_url, daemon.url = (group.decode() for group in ready.groups())
     # Each refusal is a line at debug level: some hundred kilobytes for a pipe of 64.
