@@ -100,11 +100,12 @@ tls-scan: scan-packages $(VENV)/ready
 	$(SWIFT_BUILD) --product sparekey
 	$(VENV)/bin/python Tests/Python/scan_tls.py
 
-# Ratios against peers measured in the same run; a few minutes. The figures go to .build/bench.json, the chart to .build/bench.svg.
+# Ratios against peers measured in the same run; some ten minutes, with nothing else running. BENCH_FLAGS goes to bench.py, such as
+# `--rounds 1 --continue` for one round more. The figures go to .build/bench.json, the chart to .build/bench.svg.
 bench: bench-packages $(BENCH_VENV)/ready
 	swift build -c release --product sparekey
 	swift build -c release --product bench-server
-	$(BENCH_VENV)/bin/python Benchmarks/bench.py --json .build/bench.json --chart .build/bench.svg
+	$(BENCH_VENV)/bin/python Benchmarks/bench.py --json .build/bench.json --chart .build/bench.svg $(BENCH_FLAGS)
 
 $(BENCH_VENV)/ready: Benchmarks/requirements.txt
 	python3 -m venv $(BENCH_VENV)

@@ -52,7 +52,12 @@ let package = Package(
         room("Signatures", ["Crypto"]),
         room("HTTPClient", ["CCurl", "Time"]),
         room("HTTPServer", ["CLinux", "Crypto"]),
-        room("Ledger", ["JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
+        room(
+            "Ledger",
+            [
+                "JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]),
         room("Settings", ["Policy", "Signatures", "Time", "Words", .product(name: "Yams", package: "Yams")]),
 
         room("Seam", ["HTTPClient", "JSON", "Policy", "Time"]),

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 
@@ -20,6 +21,7 @@ static const uint32_t sparekey_epollin = 0x001;
 static const uint32_t sparekey_epollout = 0x004;
 static const uint32_t sparekey_epollerr = 0x008;
 static const uint32_t sparekey_epollhup = 0x010;
+static const uint32_t sparekey_epollet = 0x80000000;
 
 // `struct epoll_event` is packed on x86-64 and holds a union: a plain pair spares Swift both.
 typedef struct {
@@ -41,15 +43,20 @@ static inline int sparekey_epoll_modify(int epoll, int descriptor, uint32_t even
     return epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event);
 }
 
-// Fetches at most 128 events without waiting; the caller's array must hold `capacity`.
-static inline int sparekey_epoll_poll(int epoll, sparekey_epoll_event *events, int capacity) {
+// Fetches at most 128 events; the caller's array must hold `capacity`. A wait of -1 ms has no end.
+static inline int sparekey_epoll_wait(int epoll, sparekey_epoll_event *events, int capacity, int milliseconds) {
     struct epoll_event ready[128];
-    int count = epoll_wait(epoll, ready, capacity < 128 ? capacity : 128, 0);
+    int count = epoll_wait(epoll, ready, capacity < 128 ? capacity : 128, milliseconds);
     for (int index = 0; index < count; index++) {
         events[index].key = ready[index].data.u64;
         events[index].events = ready[index].events;
     }
     return count;
+}
+
+// What another thread writes to to end an epoll's wait.
+static inline int sparekey_eventfd(void) {
+    return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 }
 
 // accept4 is declared only under _GNU_SOURCE, which a module cannot define for headers that another module owns.
@@ -74,6 +81,13 @@ static inline int64_t sparekey_wall_clock_milliseconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_REALTIME, &time);
     return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+// Goes on while the machine sleeps.
+static inline int64_t sparekey_continuous_clock_nanoseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_BOOTTIME, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
 // What tells that a file was written or replaced.

@@ -89,7 +89,7 @@ package final class Daemon: Sendable {
             host: settings.listen.host, port: settings.listen.port, sockets: sockets.webhooks,
             limits: settings.listen.limits,
             observer: { metrics.count($0, listener: "public", log: log) }, wire: wire,
-            admission: { intake.admit($0) }, handler: { intake.handle($0, $1) })
+            admission: { intake.admit($0) }, drained: { intake.commit() }, handler: { intake.handle($0, $1) })
         adminServer = Server(
             host: settings.admin.host, port: settings.admin.port, sockets: sockets.admin, limits: .admin,
             observer: { metrics.count($0, listener: "admin", log: log) }, handler: { pages.handle($0, $1) })

@@ -19,7 +19,7 @@ final class Intake: Sendable {
     /// What is needed to answer one message once it is committed.
     struct Ticket: Sendable {
         var responder: Responder
-        var arrivedAt: ContinuousClock.Instant
+        var arrivedAt: Instant
         var clockSkewSeconds: Int64
     }
 
@@ -50,7 +50,7 @@ final class Intake: Sendable {
         let settlement = Settlement(
             metrics: metrics, health: health, part: part, log: log, inboxChanged: inboxChanged, refused: refused,
             clock: clock, acknowledgements: acknowledgements)
-        writer = InboxWriter(ledger: ledger) { settlement.answer($0) }
+        writer = InboxWriter(ledger: ledger) { settlement.answer($0, $1) }
     }
 
     func replaceRules(_ new: Rules) {
@@ -67,7 +67,7 @@ final class Intake: Sendable {
     }
 
     func handle(_ request: Request, _ responder: Responder) {
-        let arrivedAt = ContinuousClock.now
+        let arrivedAt = Instant.now
         let now = clock.now()
         var headers = SignatureHeaders()
         for (name, value) in request.headers { headers.add(name: name, value: value) }
@@ -81,12 +81,18 @@ final class Intake: Sendable {
         }
         let accepted = writer.submit(
             InboxMessage(svixID: message.idText, source: .webhook, receivedAt: now, body: request.body),
-            ticket: Ticket(responder: responder, arrivedAt: arrivedAt, clockSkewSeconds: message.clockSkewSeconds))
+            ticket: Ticket(responder: responder, arrivedAt: arrivedAt, clockSkewSeconds: message.clockSkewSeconds),
+            isGathering: true)
         if !accepted {
             count("503", "queue_full")
             refused.signal()
             responder.respond(.tryAgain)
         }
+    }
+
+    /// Nothing more has arrived: what was gathered is committed together.
+    func commit() {
+        writer.flush()
     }
 
     /// Whether webhooks wait for a commit.
@@ -147,22 +153,21 @@ private struct Settlement: Sendable {
     let clock: any WallClock
     let acknowledgements: AckHistory
 
-    func answer(_ outcomes: [(ticket: Intake.Ticket, outcome: AppendOutcome)]) {
-        let now = ContinuousClock.now
+    func answer(_ tickets: [Intake.Ticket], _ outcomes: [AppendOutcome]) {
+        let now = Instant.now
         // The answers first, and the counting once for all: this runs between two commits.
-        Responder.respond(
-            outcomes.map { ($0.ticket.responder, $0.outcome.isCommitted ? Response(204) : .tryAgain) })
-        let seconds = outcomes.map { (now - $0.ticket.arrivedAt).inSeconds }
+        Responder.respond(tickets.map(\.responder), outcomes.map { $0.isCommitted ? Response(204) : .tryAgain })
+        let seconds = tickets.map { $0.arrivedAt.duration(to: now).inSeconds }
         metrics.observeAcknowledgements(seconds: seconds)
         acknowledgements.note(seconds: seconds, at: clock.now())
-        if let last = outcomes.last {
-            health.noteClockSkew(seconds: last.ticket.clockSkewSeconds)
+        if let last = tickets.last {
+            health.noteClockSkew(seconds: last.clockSkewSeconds)
             metrics.set(
-                "sparekey_clock_skew_seconds", to: Double(last.ticket.clockSkewSeconds),
+                "sparekey_clock_skew_seconds", to: Double(last.clockSkewSeconds),
                 help: "This clock's time less the last authentic webhook's.")
         }
         var counts = (stored: 0, repeated: 0)
-        for (_, outcome) in outcomes {
+        for outcome in outcomes {
             switch outcome {
             case .stored: counts.stored += 1
             case .repeated: counts.repeated += 1
@@ -172,7 +177,7 @@ private struct Settlement: Sendable {
         if counts.stored > 0 { metrics.countIntake("204", "stored", counts.stored) }
         if counts.repeated > 0 { metrics.countIntake("204", "repeated", counts.repeated) }
         let failure: LedgerError? =
-            switch outcomes.first?.outcome {
+            switch outcomes.first {
             case .failed(let error): error
             default: nil
             }

@@ -3,7 +3,7 @@ final class Connection {
     let descriptor: Int32
     let key: UInt64
     let wire: (any Wire)?
-    var state: ConnectionState
+    let state: ConnectionState
 
     /// Bytes that wait for the socket; those before `outputStart` have been taken.
     private var output: [UInt8] = []
@@ -12,8 +12,8 @@ final class Connection {
     /// What epoll is asked for.
     var interest: UInt32
     /// The entry of the deadline heap that is this connection's; others are stale.
-    var scheduled: ContinuousClock.Instant?
-    var idleSince: ContinuousClock.Instant?
+    var scheduled: Instant?
+    var idleSince: Instant?
     /// Its share of the memory that all connections hold.
     var heldBytes = 0
     /// On the list of those to be settled at the end of this turn.

@@ -1,10 +1,11 @@
-/// One connection as a value: what comes in, what is owed, what is due. IO only executes its actions, in order.
+/// One connection without its socket: what comes in, what is owed, what is due. IO only executes its actions, in order.
+///
+/// Not a value, so that it is never copied: it holds all that a connection has.
 ///
 /// Life: requests are read and handed out, answers are sent in the order of their requests, and at the end (a close
 /// asked for by either side, a refusal) the sending side is shut down and what still comes is thrown away for a bounded
 /// time, so that no reset eats the last answer (RFC 9112 9.6).
-package struct ConnectionState: Sendable {
-    package typealias Instant = ContinuousClock.Instant
+package final class ConnectionState {
     package typealias Admission = @Sendable (RequestHead) -> Response?
 
     package enum Action: Sendable {
@@ -82,7 +83,7 @@ package struct ConnectionState: Sendable {
     // MARK: Events
 
     /// Bytes have come.
-    package mutating func received(_ bytes: ArraySlice<UInt8>, at now: Instant) -> [Action] {
+    package func received(_ bytes: ArraySlice<UInt8>, at now: Instant) -> [Action] {
         var actions: [Action] = []
         switch reading {
         case .ended: break
@@ -97,7 +98,7 @@ package struct ConnectionState: Sendable {
     }
 
     /// The peer will send nothing more; it may still read (RFC 9112 9.6), so what is owed is sent.
-    package mutating func peerClosed(at now: Instant) -> [Action] {
+    package func peerClosed(at now: Instant) -> [Action] {
         guard !peerHasClosed else { return [] }
         var actions: [Action] = []
         peerHasClosed = true
@@ -110,7 +111,7 @@ package struct ConnectionState: Sendable {
     }
 
     /// The handler has answered. Answers to requests that have got one already are ignored.
-    package mutating func answered(_ number: UInt64, _ response: Response, at now: Instant) -> [Action] {
+    package func answered(_ number: UInt64, _ response: Response, at now: Instant) -> [Action] {
         var actions: [Action] = []
         guard let index = slots.firstIndex(where: { $0.number == number }), slots[index].response == nil else {
             return actions
@@ -121,7 +122,7 @@ package struct ConnectionState: Sendable {
     }
 
     /// The handler wants this connection reset instead of answered.
-    package mutating func aborted(_ number: UInt64) -> [Action] {
+    package func aborted(_ number: UInt64) -> [Action] {
         guard !isClosed, slots.contains(where: { $0.number == number && $0.response == nil }) else { return [] }
         isClosed = true
         return [.report(.connectionReset), .reset]
@@ -129,7 +130,7 @@ package struct ConnectionState: Sendable {
 
     /// How many bytes of what was to be sent the socket has not taken yet; called after every batch with a `send`, and
     /// whenever that number changes.
-    package mutating func output(pending: Int, at now: Instant) -> [Action] {
+    package func output(pending: Int, at now: Instant) -> [Action] {
         var actions: [Action] = []
         // What a wire sends of its own, for its handshake, is nobody's answer and buys no time.
         let hasAnswered = writeBytes > 0
@@ -147,7 +148,7 @@ package struct ConnectionState: Sendable {
     }
 
     /// The server stops: what is under way is finished, nothing new is begun.
-    package mutating func shutdown(at now: Instant) -> [Action] {
+    package func shutdown(at now: Instant) -> [Action] {
         var actions: [Action] = []
         isShuttingDown = true
         if case .boundary = reading {
@@ -158,7 +159,7 @@ package struct ConnectionState: Sendable {
     }
 
     /// Memory is short: the request being read is refused.
-    package mutating func overloaded(at now: Instant) -> [Action] {
+    package func overloaded(at now: Instant) -> [Action] {
         var actions: [Action] = []
         switch reading {
         case .head, .body: refuse(.overloaded, &actions, now)
@@ -168,7 +169,7 @@ package struct ConnectionState: Sendable {
     }
 
     /// The deadline may have passed.
-    package mutating func timeout(at now: Instant) -> [Action] {
+    package func timeout(at now: Instant) -> [Action] {
         var actions: [Action] = []
         guard !isClosed else { return actions }
         if let writeDeadline, now >= writeDeadline {
@@ -208,8 +209,9 @@ package struct ConnectionState: Sendable {
             earliest = min(earliest ?? candidate, candidate)
         }
         // All slots have the same allowance, so the first that waits is due first.
-        if let waiting = slots.first(where: { $0.response == nil })?.deadline {
-            earliest = min(earliest ?? waiting, waiting)
+        for index in slots.indices where slots[index].response == nil {
+            if let waiting = slots[index].deadline { earliest = min(earliest ?? waiting, waiting) }
+            break
         }
         return earliest
     }
@@ -235,7 +237,7 @@ package struct ConnectionState: Sendable {
 
     /// Memory held for this connection, in bytes.
     package var heldBytes: Int {
-        parser.heldBytes + slots.reduce(0) { $0 + $1.bodyBytes } + unsentBytes
+        parser.heldBytes + waitingBodyBytes + unsentBytes
     }
 
     private var readDeadline: Instant? {
@@ -269,10 +271,17 @@ package struct ConnectionState: Sendable {
     /// Whether the next request may be begun: not while too much is owed already.
     private var canBegin: Bool {
         slots.count < limits.maxPipelinedRequests && unsentBytes <= limits.maxReadAheadBytes
-            && slots.reduce(0) { $0 + $1.bodyBytes } <= limits.maxReadAheadBytes
+            && waitingBodyBytes <= limits.maxReadAheadBytes
     }
 
-    private mutating func advance(_ actions: inout [Action], _ now: Instant) {
+    /// Content of the requests that wait for their answers.
+    private var waitingBodyBytes: Int {
+        var total = 0
+        for index in slots.indices { total += slots[index].bodyBytes }
+        return total
+    }
+
+    private func advance(_ actions: inout [Action], _ now: Instant) {
         while true {
             switch reading {
             case .discarding, .ended: return
@@ -315,26 +324,26 @@ package struct ConnectionState: Sendable {
     }
 
     /// Sends `100 Continue` when the content is awaited and nothing else is owed before it (RFC 9110 10.1.1).
-    private mutating func payContinue(_ actions: inout [Action]) {
+    private func payContinue(_ actions: inout [Action]) {
         guard owesContinue, slots.isEmpty, drip == nil, case .body = reading else { return }
         owesContinue = false
         if parser.awaitsContent { send(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8), &actions) }
     }
 
-    private mutating func stopReading() {
+    private func stopReading() {
         discardedBytes += parser.heldBytes
         parser.discard()
         reading = peerHasClosed ? .ended : .discarding
     }
 
-    private mutating func refuse(_ rejection: Rejection, _ actions: inout [Action], _ now: Instant) {
+    private func refuse(_ rejection: Rejection, _ actions: inout [Action], _ now: Instant) {
         actions.append(.report(.refused(status: rejection.status, reason: rejection.reason)))
         let headers = rejection.status == 503 ? [("Retry-After", "1")] : []
         refuse(with: Response(rejection.status, headers: headers), isHead: false, &actions, now)
     }
 
     /// Every refused request closes the connection: where the next one would begin is no longer certain.
-    private mutating func refuse(with response: Response, isHead: Bool, _ actions: inout [Action], _ now: Instant) {
+    private func refuse(with response: Response, isHead: Bool, _ actions: inout [Action], _ now: Instant) {
         slots.append(Slot(number: nextNumber, isHead: isHead, closes: true, bodyBytes: 0, response: response))
         nextNumber += 1
         owesContinue = false
@@ -345,7 +354,7 @@ package struct ConnectionState: Sendable {
     // MARK: Answering
 
     /// Sends the answers whose turn has come.
-    private mutating func emit(_ actions: inout [Action], _ now: Instant) {
+    private func emit(_ actions: inout [Action], _ now: Instant) {
         while drip == nil, !isClosing, let slot = slots.first, let response = slot.response {
             let isLast = slots.count == 1
             var closes = slot.closes || response.closesConnection
@@ -370,14 +379,14 @@ package struct ConnectionState: Sendable {
     }
 
     /// Bytes count as unsent until the socket's side says otherwise: nothing may be closed in between.
-    private mutating func send(_ bytes: [UInt8], _ actions: inout [Action]) {
+    private func send(_ bytes: [UInt8], _ actions: inout [Action]) {
         unsentBytes += bytes.count
         writeBytes += bytes.count
         actions.append(.send(bytes))
     }
 
     /// Nothing is sent after an answer that closes: later requests of the same connection stay unanswered.
-    private mutating func lastAnswerBegun() {
+    private func lastAnswerBegun() {
         if drip == nil { isClosing = true }
         slots.removeAll()
         switch reading {
@@ -386,7 +395,7 @@ package struct ConnectionState: Sendable {
         }
     }
 
-    private mutating func dripNext(_ actions: inout [Action], _ now: Instant) {
+    private func dripNext(_ actions: inout [Action], _ now: Instant) {
         guard var current = drip, now >= current.next else { return }
         send(Array(current.body[current.offset...].prefix(1)), &actions)
         current.offset += 1
@@ -400,7 +409,7 @@ package struct ConnectionState: Sendable {
     }
 
     /// Once everything owed has been taken by the socket: the end of the connection, or of its business.
-    private mutating func settle(_ actions: inout [Action], _ now: Instant, hasAnswered: Bool = false) {
+    private func settle(_ actions: inout [Action], _ now: Instant, hasAnswered: Bool = false) {
         guard !isClosed, slots.isEmpty, drip == nil, unsentBytes == 0 else { return }
         switch reading {
         case .boundary: if parser.isEmpty, hasAnswered { reading = .boundary(since: now) }
@@ -415,7 +424,7 @@ package struct ConnectionState: Sendable {
         }
     }
 
-    private mutating func close(_ actions: inout [Action]) {
+    private func close(_ actions: inout [Action]) {
         guard !isClosed else { return }
         isClosed = true
         actions.append(.close)

@@ -2,8 +2,6 @@
 ///
 /// Entries are never taken out early. Who finds that an entry is no longer what it waits for ignores it.
 struct DeadlineHeap {
-    typealias Instant = ContinuousClock.Instant
-
     private var entries: [(instant: Instant, key: UInt64)] = []
 
     var earliest: Instant? { entries.first?.instant }

@@ -17,7 +17,10 @@ package struct Headers: Sendable, Sequence {
 
     /// Fields as a parser would have found them, for tests; names are made small, nothing is checked.
     package init(_ fields: [(String, String)]) {
-        for (name, value) in fields { append(name: Array(name.utf8)[...], value: Array(value.utf8)[...]) }
+        for (name, value) in fields {
+            let line = Array(name.utf8) + Array(value.utf8)
+            append(line.span, name: 0..<name.utf8.count, value: name.utf8.count..<line.count)
+        }
     }
 
     /// How many field lines there are.
@@ -36,9 +39,22 @@ package struct Headers: Sendable, Sequence {
         return nil
     }
 
-    package func makeIterator() -> some IteratorProtocol<Element> {
-        fields.lazy.map { (name: bytes[$0.name], value: bytes[$0.value]) }.makeIterator()
+    /// A type of its own and not a lazy map: an opaque one is asked for its type at run time by other rooms, for each field.
+    package struct Iterator: IteratorProtocol {
+        private let headers: Headers
+        private var index = 0
+
+        fileprivate init(_ headers: Headers) { self.headers = headers }
+
+        package mutating func next() -> Element? {
+            guard index < headers.fields.count else { return nil }
+            let field = headers.fields[index]
+            index += 1
+            return (name: headers.bytes[field.name], value: headers.bytes[field.value])
+        }
     }
+
+    package func makeIterator() -> Iterator { Iterator(self) }
 
     mutating func reserve(fields fieldCount: Int, bytes byteCount: Int) {
         fields.reserveCapacity(fieldCount)
@@ -46,17 +62,41 @@ package struct Headers: Sendable, Sequence {
     }
 
     /// Adds a line whose syntax has been checked.
-    mutating func append(name: ArraySlice<UInt8>, value: ArraySlice<UInt8>) {
+    mutating func append(_ line: Span<UInt8>, name: Range<Int>, value: Range<Int>) {
         let nameStart = bytes.count
-        for byte in name { bytes.append(byte.lowercasedASCII) }
-        let valueStart = bytes.count
-        bytes.append(contentsOf: value)
+        let valueStart = nameStart + name.count
+        line.extracting(name).withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+        line.extracting(value).withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+        var added = bytes.mutableSpan
+        for index in nameStart..<valueStart { added[index] = added[index].lowercasedASCII }
         fields.append(Field(name: nameStart..<valueStart, value: valueStart..<bytes.count))
     }
 
+    /// Which of the fields that frame or route a message this one is; nil for any other.
+    func known(_ index: Int) -> KnownField? {
+        let field = fields[index]
+        // The length tells nearly all others away, so that few are compared.
+        let candidate: KnownField? =
+            switch field.name.count {
+            case 4: .host
+            case 6: .expect
+            case 10: .connection
+            case 12: .contentType
+            case 14: .contentLength
+            case 16: .contentEncoding
+            case 17: .transferEncoding
+            default: nil
+            }
+        return candidate.flatMap { matches(field, $0.name) ? $0 : nil }
+    }
+
+    func value(_ index: Int) -> ArraySlice<UInt8> { bytes[fields[index].value] }
+
     private func matches(_ field: Field, _ name: StaticString) -> Bool {
         guard field.name.count == name.utf8CodeUnitCount else { return false }
-        let expected = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
-        return bytes[field.name].elementsEqual(expected)
+        let own = bytes.span
+        for index in 0..<field.name.count
+        where own[field.name.lowerBound + index] != name.utf8Start[index] { return false }
+        return true
     }
 }

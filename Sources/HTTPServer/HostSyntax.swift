@@ -23,16 +23,24 @@ enum HostSyntax {
     /// whose last label is a number is an IPv4 address or nothing.
     private static func isName(_ host: ArraySlice<UInt8>) -> Bool {
         guard (1...255).contains(host.count) else { return false }
-        var labels = host.split(separator: Octet.dot, omittingEmptySubsequences: false)
-        if labels.count > 1, labels.last?.isEmpty == true { labels.removeLast() }
-        guard let last = labels.last else { return false }
-        if last.allSatisfy(\.isDigit) {
-            return labels.count == 4 && host.last != Octet.dot && labels.allSatisfy(isByteNumber)
+        var labels = 0
+        var (areLabels, areByteNumbers, isLastNumber) = (true, true, false)
+        var rest = host
+        while !rest.isEmpty || labels == 0 {
+            let label = rest.prefix { $0 != Octet.dot }
+            // What follows a dot at the end is no label: the root of all names.
+            rest = rest.dropFirst(label.count + 1)
+            labels += 1
+            areLabels = areLabels && isLabel(label)
+            areByteNumbers = areByteNumbers && isByteNumber(label)
+            isLastNumber = label.allSatisfy(\.isDigit)
         }
-        return labels.allSatisfy { label in
-            (1...63).contains(label.count) && label.first != 0x2D && label.last != 0x2D
-                && label.allSatisfy { $0.isLetter || $0.isDigit || $0 == 0x2D || $0 == 0x5F }
-        }
+        return isLastNumber ? labels == 4 && host.last != Octet.dot && areByteNumbers : areLabels
+    }
+
+    private static func isLabel(_ label: ArraySlice<UInt8>) -> Bool {
+        (1...63).contains(label.count) && label.first != 0x2D && label.last != 0x2D
+            && label.allSatisfy { $0.isLetter || $0.isDigit || $0 == 0x2D || $0 == 0x5F }
     }
 
     /// dec-octet (RFC 3986 3.2.2): 0 to 255 without leading zeros.

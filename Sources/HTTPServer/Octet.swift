@@ -54,6 +54,11 @@ extension Collection<UInt8> {
     /// token = 1*tchar (RFC 9110 5.6.2).
     var isToken: Bool { !isEmpty && allSatisfy(\.isTokenByte) }
 
+    /// Whether these bytes are exactly `text`.
+    func equals(_ text: StaticString) -> Bool {
+        elementsEqual(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
     /// Equality that ignores the case of ASCII letters; `lowercase` must be written in small letters.
     func equalsIgnoringCase(_ lowercase: StaticString) -> Bool {
         guard count == lowercase.utf8CodeUnitCount else { return false }

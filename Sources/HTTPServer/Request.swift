@@ -13,13 +13,13 @@ package struct Request: Sendable {
 
         init(_ bytes: ArraySlice<UInt8>) {
             switch bytes.count {
-            case 3 where bytes.elementsEqual("GET".utf8): self = .get
-            case 3 where bytes.elementsEqual("PUT".utf8): self = .put
-            case 4 where bytes.elementsEqual("POST".utf8): self = .post
-            case 4 where bytes.elementsEqual("HEAD".utf8): self = .head
-            case 5 where bytes.elementsEqual("PATCH".utf8): self = .patch
-            case 6 where bytes.elementsEqual("DELETE".utf8): self = .delete
-            case 7 where bytes.elementsEqual("OPTIONS".utf8): self = .options
+            case 3 where bytes.equals("GET"): self = .get
+            case 3 where bytes.equals("PUT"): self = .put
+            case 4 where bytes.equals("POST"): self = .post
+            case 4 where bytes.equals("HEAD"): self = .head
+            case 5 where bytes.equals("PATCH"): self = .patch
+            case 6 where bytes.equals("DELETE"): self = .delete
+            case 7 where bytes.equals("OPTIONS"): self = .options
             default: self = .other(Array(bytes))
             }
         }

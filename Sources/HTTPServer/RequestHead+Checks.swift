@@ -3,38 +3,32 @@ extension RequestHead {
     init(_ line: RequestLine, _ headers: Headers, limits: Limits, peer: String) throws(Rejection) {
         self.init(method: line.method, path: line.path, query: line.query, headers: headers, peer: peer)
         closes = line.isVersion10
-        try checkHost(isRequired: !line.isVersion10)
-        try checkRepeats()
-        contentLength = try framing(isVersion10: line.isVersion10, limits: limits)
-        try readConnection()
-        try readExpect(isVersion10: line.isVersion10)
+        let known = KnownFields(headers)
+        try checkHost(known, isRequired: !line.isVersion10)
+        // A field that is not a list must not come twice (RFC 9110 5.3): which one counts is anybody's guess.
+        // Content-Encoding is a list; of it and of Expect one line is all that an honest sender needs.
+        guard !known.isOtherRepeated else { throw .repeatedField }
+        contentLength = try framing(known, isVersion10: line.isVersion10, limits: limits)
+        if known.hasConnection { try readConnection() }
+        if let expectation = known.expect, !line.isVersion10 { try readExpect(headers.value(expectation)) }
     }
 
     /// Exactly one valid Host: none in HTTP/1.1, more than one, or an invalid one is 400 (RFC 9112 3.2).
-    private func checkHost(isRequired: Bool) throws(Rejection) {
-        let hosts = headers.values("host")
-        guard hosts.count < 2 else { throw .repeatedField }
-        if let host = hosts.first {
-            guard HostSyntax.isValid(host) else { throw .host }
+    private func checkHost(_ known: KnownFields, isRequired: Bool) throws(Rejection) {
+        guard !known.isHostRepeated else { throw .repeatedField }
+        if let host = known.host {
+            guard HostSyntax.isValid(headers.value(host)) else { throw .host }
         } else if isRequired {
             throw .hostMissing
         }
     }
 
-    /// A field that is not a list must not come twice (RFC 9110 5.3): which one counts is anybody's guess.
-    /// Content-Encoding is a list; of it and of Expect one line is all that an honest sender needs.
-    private func checkRepeats() throws(Rejection) {
-        for name in ["content-length", "transfer-encoding", "content-type", "content-encoding", "expect"]
-            as [StaticString]
-        {
-            guard headers.values(name).count < 2 else { throw .repeatedField }
-        }
-    }
-
     /// The length of the content; nil for chunked (RFC 9112 6.3).
-    private func framing(isVersion10: Bool, limits: Limits) throws(Rejection) -> Int? {
-        let length = headers.first("content-length")
-        if let coding = headers.first("transfer-encoding") {
+    private func framing(
+        _ known: KnownFields, isVersion10: Bool, limits: Limits
+    ) throws(Rejection) -> Int? {
+        let length = known.contentLength
+        if let coding = known.transferEncoding.map({ headers.value($0) }) {
             // Both is how requests are smuggled; 6.1 lets a server reject it, and a coding in HTTP/1.0 is faulty framing.
             guard length == nil, !isVersion10 else { throw .lengthAndCoding }
             if coding.equalsIgnoringCase("chunked") { return nil }
@@ -49,7 +43,7 @@ extension RequestHead {
             default: return 0
             }
         }
-        return try RequestHead.contentLength(length, limit: limits.maxBodyBytes)
+        return try RequestHead.contentLength(headers.value(length), limit: limits.maxBodyBytes)
     }
 
     /// Content-Length = 1*DIGIT (RFC 9110 8.6). A list of equal lengths, which 8.6 lets a recipient repair, a sign and
@@ -78,8 +72,7 @@ extension RequestHead {
     }
 
     /// `100-continue` is the only expectation there is, any other is 417; HTTP/1.0 cannot have one (RFC 9110 10.1.1).
-    private mutating func readExpect(isVersion10: Bool) throws(Rejection) {
-        guard let expectation = headers.first("expect"), !isVersion10 else { return }
+    private mutating func readExpect(_ expectation: ArraySlice<UInt8>) throws(Rejection) {
         guard expectation.equalsIgnoringCase("100-continue") else { throw .expectation }
         expectsContinue = true
     }

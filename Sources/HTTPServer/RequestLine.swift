@@ -60,7 +60,7 @@ struct RequestLine: Sendable {
     /// never kept alive and never chunked.
     private mutating func readVersion(_ version: ArraySlice<UInt8>) throws(Rejection) {
         let start = version.startIndex
-        guard version.count == 8, version.starts(with: "HTTP/".utf8), version[start + 5].isDigit,
+        guard version.count == 8, version.prefix(5).equals("HTTP/"), version[start + 5].isDigit,
             version[start + 6] == Octet.dot, version[start + 7].isDigit
         else { throw .versionSyntax }
         guard version[start + 5] == 0x31, version[start + 7] <= 0x31 else { throw .version }

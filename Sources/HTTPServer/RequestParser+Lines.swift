@@ -5,23 +5,31 @@ extension RequestParser {
     /// that disagree about it is what request smuggling lives on. A bare CR is invalid there, and NUL and the other
     /// control bytes are invalid in every element of a head (RFC 9110 5.5).
     mutating func nextLine(limit: Int, tooLong: Rejection) throws(Rejection) -> Range<Int>? {
-        let end = buffer.count
-        let bound = cursor + max(0, limit)
-        var index = scanned
-        while index < end {
-            let byte = buffer[index]
+        let (end, isComplete) = try RequestParser.endOfLine(
+            buffer.span, from: scanned, bound: cursor + max(0, limit), tooLong: tooLong)
+        guard isComplete else {
+            scanned = end
+            return nil
+        }
+        let line = cursor..<end
+        cursor = end + 2
+        scanned = cursor
+        lineBytes += line.count + 2
+        return line
+    }
+
+    /// Where the line's CRLF is, or how far it has been looked at.
+    private static func endOfLine(
+        _ bytes: Span<UInt8>, from start: Int, bound: Int, tooLong: Rejection
+    ) throws(Rejection) -> (index: Int, isComplete: Bool) {
+        var index = start
+        while index < bytes.count {
+            let byte = bytes[index]
             switch byte {
             case Octet.carriageReturn:
-                guard index + 1 < end else {
-                    scanned = index
-                    return nil
-                }
-                guard buffer[index + 1] == Octet.lineFeed else { throw .bareCarriageReturn }
-                let line = cursor..<index
-                cursor = index + 2
-                scanned = cursor
-                lineBytes += line.count + 2
-                return line
+                guard index + 1 < bytes.count else { return (index, false) }
+                guard bytes[index + 1] == Octet.lineFeed else { throw .bareCarriageReturn }
+                return (index, true)
             case Octet.lineFeed: throw .bareLineFeed
             case 0..<0x20 where byte != Octet.tab, Octet.delete: throw .controlByte
             default:
@@ -29,8 +37,7 @@ extension RequestParser {
                 index += 1
             }
         }
-        scanned = index
-        return nil
+        return (index, false)
     }
 
     /// The request line. Its bound leaves the target its own limit and 64 bytes for method and version; a longer line
@@ -57,14 +64,23 @@ extension RequestParser {
     mutating func fieldLine(_ line: Range<Int>) throws(Rejection) -> (name: Range<Int>, value: Range<Int>) {
         fieldCount += 1
         guard fieldCount <= limits.maxFields else { throw .tooManyFields }
-        guard let colon = buffer[line].firstIndex(of: Octet.colon) else { throw .fieldWithoutColon }
-        let name = line.lowerBound..<colon
+        return try RequestParser.field(buffer.span, line)
+    }
+
+    private static func field(
+        _ bytes: Span<UInt8>, _ line: Range<Int>
+    ) throws(Rejection) -> (name: Range<Int>, value: Range<Int>) {
+        var colon = line.lowerBound
         // A token has no blank in it, so a blank before the colon ends here too (RFC 9112 5.1).
-        guard buffer[name].isToken else { throw .fieldName }
-        var value = colon + 1..<line.upperBound
-        while let first = buffer[value].first, first.isBlank { value = value.lowerBound + 1..<value.upperBound }
-        while let last = buffer[value].last, last.isBlank { value = value.lowerBound..<value.upperBound - 1 }
+        while colon < line.upperBound, bytes[colon].isTokenByte { colon += 1 }
+        guard colon < line.upperBound, colon > line.lowerBound, bytes[colon] == Octet.colon else {
+            for index in line where bytes[index] == Octet.colon { throw .fieldName }
+            throw .fieldWithoutColon
+        }
+        var (start, end) = (colon + 1, line.upperBound)
+        while start < end, bytes[start].isBlank { start += 1 }
+        while start < end, bytes[end - 1].isBlank { end -= 1 }
         // Control bytes have been refused with the line; bytes from 0x80 up are opaque but allowed (RFC 9110 5.5).
-        return (name, value)
+        return (line.lowerBound..<colon, start..<end)
     }
 }

@@ -144,7 +144,11 @@ package struct RequestParser: Sendable {
                     return .head(head)
                 }
                 let field = try fieldLine(range)
-                headers.append(name: buffer[field.name], value: buffer[field.value])
+                // Taken out while it grows: the bytes it takes are this value's, too.
+                var grown = Headers()
+                swap(&grown, &headers)
+                grown.append(buffer.span, name: field.name, value: field.value)
+                headers = grown
             case .head:
                 guard let head else { throw .truncated }
                 lineBytes = 0

@@ -22,11 +22,11 @@ package final class Responder: Sendable {
     }
 
     /// Sends the answers of a whole commit with one visit to the server's queue.
-    package static func respond(_ batch: [(Responder, Response)]) {
-        guard let loop = batch.first?.0.loop else { return }
+    package static func respond(_ responders: [Responder], _ responses: [Response]) {
+        guard let loop = responders.first?.loop else { return }
         var letters: [ServerLoop.Letter] = []
-        letters.reserveCapacity(batch.count)
-        for (responder, response) in batch {
+        letters.reserveCapacity(responders.count)
+        for (responder, response) in zip(responders, responses) {
             if responder.loop !== loop {
                 responder.respond(response)
             } else if responder.claim() {

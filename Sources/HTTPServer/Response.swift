@@ -23,6 +23,7 @@ extension Response {
     ///
     /// 204 and 304 have no content and no `Content-Length` (RFC 9110 8.6); every other answer states its length.
     func head(closing: Bool) -> [UInt8] {
+        if status == 204, headers.isEmpty, !closing { return Response.bareNoContent }
         let status = (200...599).contains(status) ? status : 500
         var bytes: [UInt8] = []
         bytes.reserveCapacity(256 + body.count)
@@ -46,6 +47,9 @@ extension Response {
         bytes.append(contentsOf: "\r\n".utf8)
         return bytes
     }
+
+    /// The answer to nearly every webhook, made once.
+    private static let bareNoContent = Array("HTTP/1.1 204 No Content\r\n\r\n".utf8)
 
     /// False for the statuses that never have content (RFC 9110 15.3.5, 15.4.5).
     var hasContent: Bool { status != 204 && status != 304 }

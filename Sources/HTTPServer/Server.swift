@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Synchronization
 
 /// Called on the server's queue: must not block.
@@ -27,18 +26,22 @@ package final class Server: Sendable {
     ///   - wire: makes what stands between socket and HTTP for a new connection (TLS), on the server's queue.
     ///   - admission: asked when a head is complete and before its content is read or asked for; an answer refuses the
     ///     request and closes the connection. On the server's queue; must not block.
+    ///   - drained: called after requests were handed out, once no more are there or after 1 ms, on the server's queue: for
+    ///     a handler that gathers them.
     ///   - handler: gets every complete request, on the server's queue; must not block.
     package init(
         host: String, port: Int, sockets: [Int32] = [], limits: Limits = Limits(),
         observer: @escaping @Sendable (ServerEvent) -> Void = { _ in },
         wire: (@Sendable () -> any Wire)? = nil,
         admission: (@Sendable (RequestHead) -> Response?)? = nil,
+        drained: (@Sendable () -> Void)? = nil,
         handler: @escaping Handler
     ) {
         self.host = host
         requestedPort = port
         handedOver = sockets
-        loop = ServerLoop(limits: limits, observer: observer, wire: wire, admission: admission, handler: handler)
+        loop = ServerLoop(
+            limits: limits, observer: observer, wire: wire, admission: admission, drained: drained, handler: handler)
     }
 
     deinit { loop.stop() }

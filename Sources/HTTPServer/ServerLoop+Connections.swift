@@ -99,6 +99,7 @@ extension ServerLoop {
             guard !connection.isClosed else { return }
             switch action {
             case .handle(let request, let number):
+                if handledSince == nil { handledSince = now }
                 handler(request, Responder(loop: self, connection: connection.key, number: number))
             case .send(let bytes):
                 if let output = connection.wire?.send(bytes) {

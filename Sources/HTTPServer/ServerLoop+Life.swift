@@ -11,14 +11,24 @@ extension ServerLoop {
             if phase != .ready {
                 failure = ServerError(
                     what: .state, location: location, errno: 0, hint: "make another server to start again")
-            } else if case .value(let descriptor) = SystemCall.epollCreate() {
+            } else if case .value(let descriptor) = SystemCall.epollCreate(),
+                case .value(let bell) = SystemCall.makeBell()
+            {
                 epoll = Int32(truncatingIfNeeded: descriptor)
+                self.bell = Int32(truncatingIfNeeded: bell)
+                // Edge-triggered: each ring is an event of its own, and nobody has to read the bell to silence it.
+                let added = SystemCall.epollAdd(
+                    epoll, self.bell, sparekey_epollin | sparekey_epollet, key: ServerLoop.bellKey)
+                if case .failed(let code) = added { failure = pollFailure(location, code) }
                 for listener in listeners {
                     let added = SystemCall.epollAdd(
                         epoll, listener.descriptor, sparekey_epollin, key: ServerLoop.listenerKey)
                     if case .failed(let code) = added { failure = pollFailure(location, code) }
                 }
-                if failure != nil { SystemCall.close(epoll) }
+                if failure != nil {
+                    SystemCall.close(epoll)
+                    SystemCall.close(self.bell)
+                }
             } else {
                 failure = pollFailure(location, EMFILE)
             }
@@ -43,7 +53,10 @@ extension ServerLoop {
         let source = DispatchSource.makeReadSource(fileDescriptor: epoll, queue: queue)
         source.setEventHandler { @Sendable [self] in poll() }
         // Only here may the descriptor be closed: before, the source may still look at it.
-        source.setCancelHandler { @Sendable [epoll] in SystemCall.close(epoll) }
+        source.setCancelHandler { @Sendable [epoll, bell] in
+            SystemCall.close(epoll)
+            SystemCall.close(bell)
+        }
         let timer = DispatchSource.makeTimerSource(queue: queue)
         timer.setEventHandler { @Sendable [self] in timeout() }
         timer.schedule(deadline: .distantFuture)

@@ -8,10 +8,12 @@ internal import Synchronization
 /// feeds it to the connections' states, collects the answers posted meanwhile, and settles every connection touched:
 /// so the answers of one turn to one connection leave in one `send`.
 ///
+/// After a turn the queue lingers: it waits a moment in the epoll itself before it gives its thread back. To be told by
+/// Dispatch that something is ready takes two more threads' waking and three system calls, which at one or two requests a
+/// turn is as much as all else that a request costs. The lingering is bounded, so that what else is on the queue has its turn.
+///
 /// Safe because everything but `mailbox` and the constants is touched only on `queue`, which `precondition`s check.
 final class ServerLoop: @unchecked Sendable {
-    typealias Instant = ContinuousClock.Instant
-
     /// An answer on its way to the queue; no response means a reset.
     struct Letter: Sendable {
         var connection: UInt64
@@ -23,6 +25,8 @@ final class ServerLoop: @unchecked Sendable {
         var letters: [Letter] = []
         /// The queue will look into it by itself: a turn is under way, or has been asked for.
         var isWatched = false
+        /// The queue waits in the epoll, where the bell is heard and what Dispatch has for it is not.
+        var isLingering = false
     }
 
     enum Phase {
@@ -36,6 +40,13 @@ final class ServerLoop: @unchecked Sendable {
     static let listenerKey: UInt64 = 0
     static let resumeKey: UInt64 = 1
     static let shutdownKey: UInt64 = 2
+    static let bellKey: UInt64 = 3
+
+    /// How long the epoll has to be silent for the queue to be given back, and how long it is lingered at most.
+    static let lingeringMilliseconds: Int32 = 1
+    static let longestLingering = Duration.milliseconds(5)
+    /// How long `drained` may be put off while ever more arrives.
+    static let longestGathering = Duration.milliseconds(1)
 
     let queue = DispatchQueue(label: "sparekey.http")
     /// Of connections that are still to come.
@@ -44,10 +55,13 @@ final class ServerLoop: @unchecked Sendable {
     let makeWire: (@Sendable () -> any Wire)?
     let admission: (@Sendable (RequestHead) -> Response?)?
     let handler: Handler
+    let drained: (@Sendable () -> Void)?
     private let mailbox = Mutex(Mailbox())
 
     var phase = Phase.ready
     var epoll: Int32 = -1
+    /// An eventfd in the epoll, written to only under the mailbox's lock and while the queue lingers.
+    var bell: Int32 = -1
     var listeners: [Listener] = []
     /// Given up to accept one connection when there are no descriptors left.
     var reserve: Int32 = -1
@@ -62,17 +76,21 @@ final class ServerLoop: @unchecked Sendable {
     private var armed: Instant?
     var heldBytes = 0
     var dirty: [Connection] = []
+    /// When the first request was handed out since `drained` was last called.
+    var handledSince: Instant?
+    private var isPolling = false
     private var events = [sparekey_epoll_event](repeating: sparekey_epoll_event(), count: 128)
     var scratch = [UInt8](repeating: 0, count: 65_536)
 
     init(
         limits: Limits, observer: @escaping @Sendable (ServerEvent) -> Void, wire: (@Sendable () -> any Wire)?,
-        admission: (@Sendable (RequestHead) -> Response?)?, handler: @escaping Handler
+        admission: (@Sendable (RequestHead) -> Response?)?, drained: (@Sendable () -> Void)?, handler: @escaping Handler
     ) {
         self.limits = limits
         self.observer = observer
         makeWire = wire
         self.admission = admission
+        self.drained = drained
         self.handler = handler
     }
 
@@ -84,7 +102,9 @@ final class ServerLoop: @unchecked Sendable {
         let wakes = mailbox.withLock { mailbox in
             mailbox.letters.append(contentsOf: letters)
             defer { mailbox.isWatched = true }
-            return !mailbox.isWatched
+            if mailbox.isWatched { return false }
+            if mailbox.isLingering { SystemCall.ring(bell) }
+            return !mailbox.isLingering
         }
         if wakes { queue.async { @Sendable [self] in turn { _ in } } }
     }
@@ -120,13 +140,61 @@ final class ServerLoop: @unchecked Sendable {
         }
         if phase == .stopping, table.count == 0 { finish() }
         arm(now)
+        if !isPolling { handOver() }
     }
 
     /// The epoll descriptor is readable.
     func poll() {
         guard phase == .running || phase == .stopping else { return }
+        isPolling = true
+        defer {
+            isPolling = false
+            handOver()
+        }
+        let end = Instant.now + ServerLoop.longestLingering
+        var count = wait(milliseconds: 0)
+        while count > 0 {
+            take(count)
+            // What is ready then has Dispatch call again, behind what else waits for the queue.
+            guard phase == .running || phase == .stopping, Instant.now < end else { return }
+            count = handledSince == nil ? 0 : wait(milliseconds: 0)
+            if let since = handledSince, count == 0 || since.duration(to: .now) > ServerLoop.longestGathering {
+                handOver()
+            }
+            if count == 0 { count = linger() }
+        }
+    }
+
+    /// Who gathers requests hears of it once no more are there, and not after each turn; but then soon.
+    private func handOver() {
+        guard handledSince != nil else { return }
+        handledSince = nil
+        drained?()
+    }
+
+    private func wait(milliseconds: Int32) -> Int {
+        SystemCall.epollWait(epoll, into: &events, milliseconds: milliseconds)
+    }
+
+    /// Waits a moment for what comes next, from the sockets or from `post`.
+    private func linger() -> Int {
+        let isWorthIt = mailbox.withLock { mailbox in
+            mailbox.isLingering = !mailbox.isWatched
+            return mailbox.isLingering
+        }
+        guard isWorthIt else { return 0 }
+        let count = wait(milliseconds: ServerLoop.lingeringMilliseconds)
+        mailbox.withLock { mailbox in
+            mailbox.isLingering = false
+            // The turn that follows looks into it. A ring that came too late for this wait has Dispatch call again.
+            if count > 0 { mailbox.isWatched = true }
+        }
+        return count
+    }
+
+    /// A turn for the first `count` of the events.
+    private func take(_ count: Int) {
         turn { now in
-            let count = SystemCall.epollPoll(epoll, into: &events)
             var accepts = false
             for index in 0..<count {
                 let event = events[index]

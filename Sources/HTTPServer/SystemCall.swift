@@ -116,12 +116,20 @@ enum SystemCall {
         _ = outcome { Int(sparekey_epoll_modify(epoll, descriptor, events, key)) }
     }
 
-    /// Fills `events` from the front and says how many there are; does not wait.
-    static func epollPoll(_ epoll: Int32, into events: inout [sparekey_epoll_event]) -> Int {
-        let result = events.withUnsafeMutableBufferPointer { buffer in
-            outcome { Int(sparekey_epoll_poll(epoll, buffer.baseAddress, Int32(clamping: buffer.count))) }
+    /// Fills `events` from the front and says how many there are, none after the wait; -1 waits without end.
+    static func epollWait(_ epoll: Int32, into events: inout [sparekey_epoll_event], milliseconds: Int32) -> Int {
+        let count = events.withUnsafeMutableBufferPointer { buffer in
+            sparekey_epoll_wait(epoll, buffer.baseAddress, Int32(clamping: buffer.count), milliseconds)
         }
-        if case .value(let count) = result { return count }
-        return 0
+        // Not retried when interrupted: then nothing is ready, and the caller looks at its deadlines.
+        return max(0, Int(count))
+    }
+
+    /// An eventfd: each `ring` ends a wait of the epoll that it is in.
+    static func makeBell() -> Outcome { outcome { Int(sparekey_eventfd()) } }
+
+    static func ring(_ bell: Int32) {
+        var one: UInt64 = 1
+        _ = outcome { write(bell, &one, MemoryLayout<UInt64>.size) }
     }
 }

@@ -106,8 +106,8 @@ private struct EventSettlement {
         // A message that was settled already would be its own duplicate.
         let isPending =
             try Bool.fetchOne(
-                database,
-                sql: "SELECT EXISTS (SELECT 1 FROM webhook_events WHERE inbox_id = ? AND disposition = 'pending')",
+                database.cachedStatement(
+                    sql: "SELECT EXISTS (SELECT 1 FROM webhook_events WHERE inbox_id = ? AND disposition = 'pending')"),
                 arguments: [inboxID]) ?? false
         guard isPending else { return }
         switch verdict {
@@ -205,12 +205,12 @@ private struct EventSettlement {
         guard let deviceID = facts.deviceID else { return false }
         // What waits for its lead time gains nothing from the lock's being there.
         let touched = try String.fetchAll(
-            database,
-            sql: """
-                UPDATE failovers SET next_attempt_at = ?, touches = touches + 1
-                WHERE device_id = ? AND state = 'waiting' AND reason NOT IN ('lead_time', 'reserved')
-                RETURNING access_code_id
-                """, arguments: [now.sql, deviceID])
+            database.cachedStatement(
+                sql: """
+                    UPDATE failovers SET next_attempt_at = ?, touches = touches + 1
+                    WHERE device_id = ? AND state = 'waiting' AND reason NOT IN ('lead_time', 'reserved')
+                    RETURNING access_code_id
+                    """), arguments: [now.sql, deviceID])
         try database.journal(
             touched.map { accessCodeID in
                 JournalEntry(
@@ -226,11 +226,11 @@ private struct EventSettlement {
     private func touchSubstitution(_ facts: EventFacts) throws -> Bool {
         guard let accessCodeID = facts.accessCodeID,
             let row = try Row.fetchOne(
-                database,
-                sql: """
-                    SELECT substitution_id, original_access_code_id, backup_access_code_id FROM substitutions
-                    WHERE state = 'active' AND (original_access_code_id = ?1 OR backup_access_code_id = ?1)
-                    """, arguments: [accessCodeID])
+                database.cachedStatement(
+                    sql: """
+                        SELECT substitution_id, original_access_code_id, backup_access_code_id FROM substitutions
+                        WHERE state = 'active' AND (original_access_code_id = ?1 OR backup_access_code_id = ?1)
+                        """), arguments: [accessCodeID])
         else { return false }
         try database.executeCached(
             sql: "UPDATE substitutions SET next_look_at = ?, touches = touches + 1 WHERE substitution_id = ?",

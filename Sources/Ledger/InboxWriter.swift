@@ -1,5 +1,4 @@
 internal import Dispatch
-internal import FoundationEssentials
 internal import GRDB
 internal import Synchronization
 package import Time
@@ -43,13 +42,10 @@ package enum AppendOutcome: Sendable, Equatable {
 ///
 /// `Ticket` is whatever the caller needs to answer one message with.
 package final class InboxWriter<Ticket: Sendable>: Sendable {
-    private struct Pending: Sendable {
-        var message: InboxMessage
-        var ticket: Ticket
-    }
-
     private struct State {
-        var queue: [Pending] = []
+        var messages: [InboxMessage] = []
+        /// One for each message.
+        var tickets: [Ticket] = []
         var queuedBytes = 0
         var isCommitting = false
         var drainers: [CheckedContinuation<Void, Never>] = []
@@ -58,7 +54,7 @@ package final class InboxWriter<Ticket: Sendable>: Sendable {
     private let ledger: Ledger
     private let maximumMessages: Int
     private let maximumBytes: Int
-    private let settled: @Sendable ([(ticket: Ticket, outcome: AppendOutcome)]) -> Void
+    private let settled: @Sendable (_ tickets: [Ticket], _ outcomes: [AppendOutcome]) -> Void
     private let state = Mutex(State())
     /// Commits block this queue's thread, never one of Swift's cooperative pool.
     private let commits = DispatchQueue(label: "sparekey.inbox.commits")
@@ -66,10 +62,11 @@ package final class InboxWriter<Ticket: Sendable>: Sendable {
     /// - Parameters:
     ///   - maximumMessages: how many may wait for the next commit, and how many one commit takes.
     ///   - maximumBytes: how many bytes of bodies may wait.
-    ///   - settled: called once for each commit, on the writer's own queue, with all of its messages.
+    ///   - settled: called once for each commit, on the writer's own queue, with the tickets of all its messages and an
+    ///     outcome for each.
     package init(
         ledger: Ledger, maximumMessages: Int = 4096, maximumBytes: Int = 67_108_864,
-        settled: @escaping @Sendable ([(ticket: Ticket, outcome: AppendOutcome)]) -> Void
+        settled: @escaping @Sendable (_ tickets: [Ticket], _ outcomes: [AppendOutcome]) -> Void
     ) {
         self.ledger = ledger
         self.maximumMessages = maximumMessages
@@ -78,57 +75,74 @@ package final class InboxWriter<Ticket: Sendable>: Sendable {
     }
 
     /// How many messages wait for a commit to begin.
-    package var queuedMessages: Int { state.withLock { $0.queue.count } }
+    package var queuedMessages: Int { state.withLock { $0.messages.count } }
 
     /// Whether nothing waits for a commit, and none is under way.
     package var isIdle: Bool { state.withLock { !$0.isCommitting } }
 
     /// Puts the message into the next commit.
     ///
+    /// - Parameter isGathering: the caller has more at hand and says `flush` when it has not, so no commit is begun for this one.
     /// - Returns: false when the queue is full: the message is not taken, and the sender has to try again.
-    package func submit(_ message: InboxMessage, ticket: Ticket) -> Bool {
+    package func submit(_ message: InboxMessage, ticket: Ticket, isGathering: Bool = false) -> Bool {
         let (accepted, mustStart) = state.withLock { state in
-            guard state.queue.count < maximumMessages, state.queuedBytes + message.body.count <= maximumBytes else {
+            guard state.messages.count < maximumMessages, state.queuedBytes + message.body.count <= maximumBytes else {
                 return (false, false)
             }
-            state.queue.append(Pending(message: message, ticket: ticket))
+            state.messages.append(message)
+            state.tickets.append(ticket)
             state.queuedBytes += message.body.count
+            if isGathering { return (true, false) }
             defer { state.isCommitting = true }
             return (true, !state.isCommitting)
         }
-        if mustStart { commits.async { [self] in commitUntilEmpty() } }
+        if mustStart { start() }
         return accepted
+    }
+
+    /// Begins the commit of what was gathered, unless one is under way: then it is the next.
+    package func flush() {
+        let mustStart = state.withLock { state in
+            guard !state.isCommitting, !state.messages.isEmpty else { return false }
+            state.isCommitting = true
+            return true
+        }
+        if mustStart { start() }
+    }
+
+    private func start() {
+        commits.async { [self] in commitUntilEmpty() }
     }
 
     /// Returns once everything submitted before is settled.
     package func drain() async {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let isIdle = state.withLock { state in
-                if state.isCommitting { state.drainers.append(continuation) }
-                return !state.isCommitting
+                // What was gathered only is not left lying.
+                if state.isCommitting || !state.messages.isEmpty { state.drainers.append(continuation) }
+                return !state.isCommitting && state.messages.isEmpty
             }
-            if isIdle { continuation.resume() }
+            if isIdle { continuation.resume() } else { flush() }
         }
     }
 
     private func commitUntilEmpty() {
         while true {
-            let batch = state.withLock { state in
-                defer {
-                    state.queue.removeAll(keepingCapacity: true)
-                    state.queuedBytes = 0
-                }
-                return state.queue
+            let (messages, tickets) = state.withLock { state in
+                let batch = (state.messages, state.tickets)
+                state.messages = []
+                state.tickets = []
+                state.queuedBytes = 0
+                return batch
             }
-            if !batch.isEmpty {
-                let outcomes = ledger.append(batch.map(\.message))
-                settled(zip(batch, outcomes).map { (ticket: $0.ticket, outcome: $1) })
+            if !messages.isEmpty {
+                settled(tickets, ledger.append(messages))
                 continue
             }
             // Whether the queue is empty and whether a commit is under way are looked at together: otherwise a message submitted
             // in between would wait for the next one to start a commit.
             let drainers: [CheckedContinuation<Void, Never>]? = state.withLock { state in
-                guard state.queue.isEmpty else { return nil }
+                guard state.messages.isEmpty else { return nil }
                 state.isCommitting = false
                 defer { state.drainers = [] }
                 return state.drainers
@@ -153,13 +167,8 @@ extension Ledger {
             return try pool.writeWithoutTransaction { database in
                 var outcomes: [AppendOutcome] = []
                 try database.inTransaction(.immediate) {
-                    var insertion = InboxInsertion(database: database)
-                    var rest = messages[...]
-                    while !rest.isEmpty {
-                        let rows = InboxInsertion.rowCounts.first { $0 <= rest.count } ?? 1
-                        outcomes += try insertion.insert(rest.prefix(rows))
-                        rest = rest.dropFirst(rows)
-                    }
+                    var insertion = InboxInsertion(database)
+                    outcomes = try insertion.insert(messages)
                     try interruption(.beforeCommit)
                     return .commit
                 }
@@ -173,75 +182,4 @@ extension Ledger {
             return messages.map { _ in .failed(failure) }
         }
     }
-}
-
-/// Appends messages inside a transaction, many with one statement: a quarter of the time of as many statements.
-private struct InboxInsertion {
-    /// A few sizes, each compiled once.
-    static let rowCounts = [64, 16, 4, 1]
-
-    private static let sql = Dictionary(
-        uniqueKeysWithValues: rowCounts.map { count in
-            let rows = Array(repeating: "(?, ?, ?, ?)", count: count).joined(separator: ", ")
-            return (count, "INSERT INTO webhook_events (svix_id, source, received_at, body) VALUES \(rows)")
-        })
-
-    let database: Database
-    /// Messages of one commit have few different times, and writing a time costs as much as storing a message.
-    private var lastTime: (Timestamp, DatabaseValue)?
-
-    init(database: Database) {
-        self.database = database
-    }
-
-    /// Takes as many messages as one of `rowCounts`.
-    mutating func insert(_ messages: ArraySlice<InboxMessage>) throws -> [AppendOutcome] {
-        do {
-            guard let sql = Self.sql[messages.count] else { return try messages.map { try insertUnlessRepeated($0) } }
-            var values: [DatabaseValue] = []
-            values.reserveCapacity(messages.count * 4)
-            for message in messages { append(message, to: &values) }
-            let statement = try database.cachedStatement(sql: sql)
-            try statement.execute(arguments: StatementArguments(values))
-            return Array(repeating: .stored, count: messages.count)
-        } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
-            // One has been there before. The statement has been undone as a whole, the transaction has not.
-            return try messages.map { try insertUnlessRepeated($0) }
-        }
-    }
-
-    private mutating func insertUnlessRepeated(_ message: InboxMessage) throws -> AppendOutcome {
-        var values: [DatabaseValue] = []
-        append(message, to: &values)
-        let statement = try database.cachedStatement(
-            sql: """
-                INSERT INTO webhook_events (svix_id, source, received_at, body) VALUES (?, ?, ?, ?)
-                ON CONFLICT (svix_id) DO NOTHING
-                """)
-        try statement.execute(arguments: StatementArguments(values))
-        return database.changesCount > 0 ? .stored : .repeated
-    }
-
-    private mutating func append(_ message: InboxMessage, to values: inout [DatabaseValue]) {
-        let time: DatabaseValue
-        if let lastTime, lastTime.0 == message.receivedAt {
-            time = lastTime.1
-        } else {
-            time = message.receivedAt.sql.databaseValue
-            lastTime = (message.receivedAt, time)
-        }
-        values.append(message.svixID?.databaseValue ?? .null)
-        values.append(message.source.rawValue.databaseValue)
-        values.append(time)
-        values.append(storedBody(message.body))
-    }
-}
-
-/// Text where the body is UTF-8, so that SQLite's JSON functions read it; the bytes as they are where it is not.
-/// A NUL would end the text for some readers, so such a body stays bytes too.
-private func storedBody(_ body: [UInt8]) -> DatabaseValue {
-    guard !body.contains(0), let text = String(validating: body, as: UTF8.self) else {
-        return Data(body).databaseValue
-    }
-    return text.databaseValue
 }

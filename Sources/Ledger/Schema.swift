@@ -34,7 +34,7 @@ enum Schema {
         CREATE TABLE webhook_events (
             inbox_id INTEGER PRIMARY KEY,
             svix_id TEXT UNIQUE,
-            event_id TEXT UNIQUE,
+            event_id TEXT,
             event_type TEXT,
             source TEXT NOT NULL CHECK (source IN ('webhook', 'sweep')),
             received_at TEXT NOT NULL,
@@ -47,10 +47,14 @@ enum Schema {
             disposition_reason TEXT,
             is_masked INTEGER NOT NULL DEFAULT 0
         ) STRICT;
-        CREATE INDEX webhook_events_unmasked ON webhook_events (inbox_id) WHERE is_masked = 0;
-        CREATE INDEX webhook_events_kept ON webhook_events (received_at) WHERE body IS NOT NULL;
+        -- A row that has just come is in as few indexes as can be: each is a page more in the commit that acknowledges it.
         CREATE INDEX webhook_events_pending ON webhook_events (inbox_id) WHERE disposition = 'pending';
-        CREATE INDEX webhook_events_access_code ON webhook_events (access_code_id);
+        CREATE UNIQUE INDEX webhook_events_event ON webhook_events (event_id) WHERE event_id IS NOT NULL;
+        CREATE INDEX webhook_events_access_code ON webhook_events (access_code_id) WHERE access_code_id IS NOT NULL;
+        CREATE INDEX webhook_events_unmasked ON webhook_events (inbox_id)
+            WHERE is_masked = 0 AND disposition <> 'pending';
+        CREATE INDEX webhook_events_kept ON webhook_events (received_at)
+            WHERE body IS NOT NULL AND disposition <> 'pending';
 
         CREATE TABLE failovers (
             failover_id TEXT NOT NULL PRIMARY KEY,

@@ -17,7 +17,7 @@ package final class SandboxServer: Sendable {
     ///   - transport: what webhooks are sent through.
     ///   - clock: the model's clock.
     ///   - onAnswer: told of each request's method and path (never its query, which may hold a PIN) and the answer to it, on the
-    ///     server's queue; must not block.
+    ///     server's thread; must not block.
     package init(
         model: SandboxModel, host: String = "127.0.0.1", port: Int = 0, tls: TLSContext? = nil,
         transport: any HTTPTransport,

@@ -106,8 +106,8 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         ]
         for stream in streams {
-            let now = ContinuousClock.now
-            var state = ConnectionState(limits: limits, peer: "", at: now)
+            let now = Instant.now
+            let state = ConnectionState(limits: limits, peer: "", at: now)
             var pending = 0
             var largest = 0
             let bytes = Array(String(repeating: stream, count: 1_000_000 / stream.utf8.count + 2).utf8)

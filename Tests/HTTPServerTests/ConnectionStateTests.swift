@@ -5,7 +5,7 @@ import Testing
 /// A state with a clock moved by hand, and what it did in short words.
 private struct Bench {
     var state: ConnectionState
-    var now: ContinuousClock.Instant
+    var now: Instant
     var handled: [UInt64] = []
 
     init(_ limits: Limits = Limits(), admission: ConnectionState.Admission? = nil) {
@@ -328,9 +328,9 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
     /// The bytes of a handshake pass by the state; only that the socket has taken them is told.
     @Test func whatAWireSendsBuysNoTime() {
-        let start = ContinuousClock.now
+        let start = Instant.now
         let limits = Limits()
-        var state = ConnectionState(limits: limits, peer: "test", at: start)
+        let state = ConnectionState(limits: limits, peer: "test", at: start)
         _ = state.output(pending: 4_000, at: start + .seconds(5))
         _ = state.output(pending: 0, at: start + .seconds(6))
         #expect(state.deadline == start + limits.headerTimeout)

@@ -218,6 +218,24 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     }
 }
 
+extension ServerLifeTests {
+    /// More requests than one connection may have waiting: the later ones are handed out while answers are being taken, and
+    /// those, too, are handed over to who gathers.
+    @Test func whatIsGatheredIsHandedOver() async throws {
+        let gathering = Gathering()
+        let server = Server(host: "127.0.0.1", port: 0, drained: { gathering.answerAll() }) { gathering.take($1) }
+        try server.start()
+        let port = server.port
+        let answers = try await blocking {
+            let client = try TestClient(port: port)
+            try client.send(String(repeating: get, count: 100))
+            return try (0..<100).map { _ in try client.answer().status }
+        }
+        #expect(answers == Array(repeating: 204, count: 100))
+        await server.shutdown(deadline: .seconds(5))
+    }
+}
+
 /// Answers as a group commit does: whatever has gathered meanwhile is answered together.
 private final class Commits: Sendable {
     let handled = Atomic(0)
@@ -240,8 +258,25 @@ private final class Commits: Sendable {
                 defer { waiting = [] }
                 return waiting
             }
-            Responder.respond(batch.map { ($0, Response(204)) })
+            Responder.respond(batch, batch.map { _ in Response(204) })
         }
+    }
+}
+
+/// Answers when it is told that no more have come, and never else.
+private final class Gathering: Sendable {
+    private let waiting = Mutex<[Responder]>([])
+
+    func take(_ responder: Responder) {
+        waiting.withLock { $0.append(responder) }
+    }
+
+    func answerAll() {
+        let batch = waiting.withLock { waiting in
+            defer { waiting = [] }
+            return waiting
+        }
+        Responder.respond(batch, batch.map { _ in Response(204) })
     }
 }
 

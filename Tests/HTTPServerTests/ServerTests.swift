@@ -48,7 +48,7 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
             return [try client.answer().status, try client.answer().status, try client.answer().status]
         }
         let exchanges = await harness.exchanges.first(3)
-        Responder.respond([(exchanges[2].responder, Response(203)), (exchanges[1].responder, Response(202))])
+        Responder.respond([exchanges[2].responder, exchanges[1].responder], [Response(203), Response(202)])
         exchanges[0].responder.respond(Response(201))
         exchanges[0].responder.respond(Response(500))
         #expect(try await statuses == [201, 202, 203])

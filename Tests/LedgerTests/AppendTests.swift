@@ -141,7 +141,7 @@ import Time
         _ bench: LedgerBench, _ report: Report, maximumMessages: Int = 4096, maximumBytes: Int = 1_000_000
     ) -> InboxWriter<Int> {
         InboxWriter(ledger: bench.ledger, maximumMessages: maximumMessages, maximumBytes: maximumBytes) {
-            report.take($0)
+            report.take(zip($0, $1).map { (ticket: $0, outcome: $1) })
         }
     }
 

@@ -35,7 +35,7 @@ extension FuzzTarget {
 private struct ConnectionLife {
     private(set) var flaw: String?
     private var state: ConnectionState
-    private var now = ContinuousClock.now
+    private var now = Instant.now
     private var pending = 0
     private var waiting: [UInt64] = []
     private var handled = 0
