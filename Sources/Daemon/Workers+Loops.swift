@@ -10,6 +10,9 @@ extension Workers {
 
     func runInbox() async {
         await loop("inbox", wakeup: surroundings.inboxChanged) {
+            // Events come in flurries. A moment's wait settles several with one commit, and keeps that commit out of the way of
+            // the next acknowledgement's.
+            try await Task.sleep(for: Self.settlingDelay)
             let settled = try await inbox.step()
             for (disposition, count) in settled.counts where count > 0 {
                 surroundings.metrics.add(

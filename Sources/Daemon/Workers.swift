@@ -34,6 +34,8 @@ struct Workers: Sendable {
 
     /// No worker sleeps longer than this without looking at the ledger, so that a lost wake-up costs one poll.
     static let pollInterval = Duration.seconds(5)
+    /// How long events gather before they are settled.
+    static let settlingDelay = Duration.milliseconds(10)
 
     let surroundings: Surroundings
     let inbox: InboxWorker

@@ -78,7 +78,7 @@ package final class InboxWriter<Ticket: Sendable>: Sendable {
     package var queuedMessages: Int { state.withLock { $0.messages.count } }
 
     /// Whether nothing waits for a commit, and none is under way.
-    package var isIdle: Bool { state.withLock { !$0.isCommitting } }
+    package var isIdle: Bool { state.withLock { !$0.isCommitting && $0.messages.isEmpty } }
 
     /// Puts the message into the next commit.
     ///
