@@ -41,6 +41,14 @@ def main():
     results = {"runs": {}, "disk": [], "siege": []}
     if options.goes_on and options.json and pathlib.Path(options.json).exists():
         results = json.loads(pathlib.Path(options.json).read_text())
+    results["labels"] = {contender.name: contender.label for contender in contenders}
+
+    def keep():
+        """After each run, so that a later one that fails costs only itself."""
+        results["medians"] = medians(results)
+        if options.json:
+            pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+
     for number in range(options.rounds):
         say = lambda what: print(f"\rround {number + 1}: {what}\033[K", end="", file=sys.stderr, flush=True)
         if "disk" in wanted:
@@ -52,16 +60,15 @@ def main():
                     say(f"{contender.label}, {count} connections")
                     runs = results["runs"].setdefault(contender.name, {}).setdefault(str(count), [])
                     runs.append(drive(contender, count, options.seconds, options.scratch))
+                    keep()
         if "siege" in wanted:
             say("Sparekey at a steady rate while Seam and every delivery hang")
             results["siege"].append(under_siege(options.binary, options.scratch))
+            keep()
     print("\r\033[K", end="", file=sys.stderr)
 
-    results["labels"] = {contender.name: contender.label for contender in contenders}
-    results["medians"] = medians(results)
+    keep()
     print_report(results)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
     if options.chart:
         figures = results["medians"]["runs"]
         bars = [

@@ -1,5 +1,6 @@
 """What is measured: a contender under wrk, the disk alone, and Sparekey at a steady rate while everything else hangs."""
 
+import collections
 import contextlib
 import json
 import os
@@ -170,7 +171,8 @@ def add_deliveries(path, count):
 def open_loop(port, rate, seconds, connections=32):
     """Sends at fixed times whatever the answers do; a latency counts from when its request was due."""
     selector = selectors.DefaultSelector()
-    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
+    # In turn, so that none is idle for so long that the server closes it.
+    idle = collections.deque(socket.create_connection(("127.0.0.1", port)) for _ in range(connections))
     for connection in idle:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(connection, selectors.EVENT_READ)
@@ -181,7 +183,7 @@ def open_loop(port, rate, seconds, connections=32):
     while len(latencies) < len(requests):
         due = start + sent / rate
         while sent < len(requests) and idle and time.perf_counter() >= due:
-            connection = idle.pop()
+            connection = idle.popleft()
             due_of[connection] = due
             connection.sendall(requests[sent])
             sent += 1

@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import Synchronization
 
 /// Called on the server's queue: must not block.
