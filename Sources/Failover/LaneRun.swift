@@ -10,6 +10,8 @@ internal import Time
 struct LaneRun {
     /// A reading older than this is made again before a pull.
     private static let readingLifetime = Duration.seconds(5)
+    /// The first in line for an empty pool asks at least so often once its stay is near: whoever it is may stand at the door.
+    private static let nearRetry = Duration.seconds(60)
     /// How many failovers one pass takes; the next pass takes the rest.
     private static let passLimit = 200
     /// A failover whose stay was never learned ends after this.
@@ -27,6 +29,8 @@ struct LaneRun {
     let lane: Lane
     private var device: Device?
     private var deviceIsRead = false
+    /// The failover that draws next from this pool.
+    private var firstInLine: String?
     private var lastPullAt: Timestamp?
     private var lastDrawAt: Timestamp?
 
@@ -39,7 +43,9 @@ struct LaneRun {
 
     mutating func work() async throws(LedgerError) {
         if engine.settings.reserve > 0 { lastDrawAt = try await engine.ledger.lastDraw(in: lane) }
-        let due = try await engine.ledger.activeFailovers(in: lane, limit: Self.passLimit).filter(isDue)
+        let active = try await engine.ledger.activeFailovers(in: lane, limit: Self.passLimit)
+        firstInLine = active.first?.id
+        let due = active.filter(isDue)
         var candidates: [Candidate] = []
         for failover in due {
             if let candidate = try await look(at: failover) { candidates.append(candidate) }
@@ -51,7 +57,12 @@ struct LaneRun {
             for failover in try await engine.ledger.activeFailovers(in: lane, limit: Self.passLimit)
             where !known.contains(failover.id) && order(failover, nil) < latest {
                 guard failover.mayStillDraw(wasLookedAt: looked.contains(failover.id)) else { continue }
-                if let candidate = try await look(at: failover, isHurried: true) { candidates.append(candidate) }
+                // One that nobody had read yet may turn out to start later: then it has its turn in the next pass, among its own.
+                if let candidate = try await look(at: failover, isHurried: true),
+                    order(candidate.failover, candidate.code) < latest
+                {
+                    candidates.append(candidate)
+                }
             }
         }
         for candidate in candidates.sorted(by: { order($0.failover, $0.code) < order($1.failover, $1.code) }) {
@@ -307,7 +318,12 @@ struct LaneRun {
         if case .wait(let reason, let until) = decision {
             // Backoff counts from the first look that waited for this; the stay's end is looked at when it comes.
             let attempt = failover.reason == reason.rawValue ? failover.attempts + 1 : 1
-            next = until ?? now + engine.random.delay(engine.settings.retry, afterAttempt: attempt)
+            var retry = engine.settings.retry
+            let isNear = (reading?.startsAt ?? failover.originalStartsAt).map { $0 <= now + nearStay } ?? true
+            if reason == .poolEmpty, isNear, failover.id == firstInLine {
+                retry.maximum = min(retry.maximum, Self.nearRetry)
+            }
+            next = until ?? now + engine.random.delay(retry, afterAttempt: attempt)
             if let endsAt = reading?.endsAt ?? failover.originalEndsAt, let wanted = next { next = min(wanted, endsAt) }
         }
         return FailoverStep(

@@ -81,6 +81,27 @@ import Time
                 == "2026-11-20T13:00:00.000Z")
     }
 
+    @Test func theFirstInLineAsksEveryMinuteOnceItsStayIsNear() async throws {
+        let bench = try Bench()
+        let device = bench.device(pool: 1, refills: false)
+        bench.model.emptyPool(of: device, refills: false)
+        let first = bench.failedCode(on: device, startsIn: .seconds(1800))
+        let second = bench.failedCode(on: device, startsIn: .seconds(2400))
+        try await bench.pass()
+        var waits: [String: [Duration]] = [:]
+        // Long enough for the backoff of both to have reached its maximum.
+        for _ in 0..<400 {
+            bench.clock.advance(by: .seconds(10))
+            try await bench.work()
+            for row in try bench.rows("SELECT access_code_id AS id, next_attempt_at AS next FROM failovers") {
+                let next = try require(Timestamp(require(row["next"])))
+                waits[try require(row["id"]), default: []].append(next.duration(since: bench.now))
+            }
+        }
+        #expect(try require(waits[first]?.max()) <= .seconds(60))
+        #expect(try require(waits[second]?.max()) > .seconds(120))
+    }
+
     @Test func aWatchedFailureDrawsAfterASoonerOneThatFollows() async throws {
         let bench = try Bench(FailoverSettings(drawDelay: .seconds(300)))
         let device = bench.device(pool: 1, refills: false)
