@@ -93,9 +93,9 @@ package func decide(_ situation: Situation) -> Decision {
 package let nearStay = Duration.seconds(3600)
 
 /// When a backup may be drawn for a failure that is watched first: locks fail in storms, and within minutes it shows which of their
-/// stays is the soonest, and which codes the lock takes after all. Nil: at once.
+/// stays is the soonest, and which codes the lock takes after all. Nil: at once, also where the clock was set back since.
 private func drawTime(_ situation: Situation, startsAt: Timestamp?) -> Timestamp? {
-    guard let startsAt, let openedAt = situation.openedAt else { return nil }
+    guard let startsAt, let openedAt = situation.openedAt, openedAt <= situation.now else { return nil }
     return min(openedAt + situation.drawDelay, startsAt - nearStay)
 }
 

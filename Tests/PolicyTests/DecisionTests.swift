@@ -147,6 +147,8 @@ import Time
         #expect(decision(startsIn: .seconds(3660), openedAgo: .zero) == .wait(.drawDelay, until: now + .seconds(60)))
         #expect(decision(startsIn: .seconds(3600), openedAgo: .zero) == .pull)
         #expect(decision(startsIn: .seconds(-60), openedAgo: .zero) == .pull)
+        // The clock was set back since: nobody waits for it to come there again.
+        #expect(decision(startsIn: .seconds(7200), openedAgo: .seconds(-900)) == .pull)
         #expect(
             decide(Situation(code: failedCode { $0.startsAt = nil }, now: now, drawDelay: .seconds(300), openedAt: now))
                 == .pull)
