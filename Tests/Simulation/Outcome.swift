@@ -15,7 +15,7 @@ package struct Recommendation: Sendable {
     package var leadTime: Duration?
     package var reserve: Int
 
-    package init(drawDelay: Duration = .seconds(600), leadTime: Duration? = nil, reserve: Int = 0) {
+    package init(drawDelay: Duration = .seconds(180), leadTime: Duration? = nil, reserve: Int = 0) {
         self.drawDelay = drawDelay
         self.leadTime = leadTime
         self.reserve = reserve
