@@ -77,6 +77,7 @@ struct Scenario {
             let at = World.start + draw.duration(.zero, length)
             happen(at, deviceCount: deviceCount, guestCount: guestCount, world)
         }
+        world.weather.flicker = draw.one(of: [0, 0, 0.1])
     }
 
     private mutating func happen(_ at: Timestamp, deviceCount: Int, guestCount: Int, _ world: World) {

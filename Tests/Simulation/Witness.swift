@@ -78,7 +78,7 @@ final class Witness {
     // MARK: Calls
 
     func sees(_ request: ClientRequest, at now: Timestamp, in world: World) {
-        guard let id = accessCodeID(of: request) else { return }
+        guard let id = Self.accessCodeID(of: request) else { return }
         if request.url.hasSuffix("/access_codes/get") {
             let line: Int64? = rows("SELECT max(journal_id) AS line FROM journal").first?["line"]
             readingsAskedAfter[id, default: []].append(line ?? 0)
@@ -94,7 +94,7 @@ final class Witness {
     }
 
     func sees(_ result: Result<ClientResponse, ClientError>, of request: ClientRequest, in world: World) {
-        guard let id = accessCodeID(of: request) else { return }
+        guard let id = Self.accessCodeID(of: request) else { return }
         if request.url.hasSuffix("/pull_backup_access_code") {
             guard world.model.counters.backupsPulled > backupsPulledBefore,
                 let backupID = world.model.code(id)?.pulledBackupID
@@ -118,7 +118,7 @@ final class Witness {
         }
     }
 
-    private func accessCodeID(of request: ClientRequest) -> String? {
+    static func accessCodeID(of request: ClientRequest) -> String? {
         request.body.flatMap { try? JSONValue(parsing: $0) }?["access_code_id"]?.string
     }
 

@@ -189,9 +189,9 @@ final class World: @unchecked Sendable {
     }
 
     /// While a call is under way the world goes on, and so do Sparekey's other workers.
-    private func goOn() async {
+    private func goOn(certainly: Bool = false) async {
         clock.advance(by: .milliseconds(Int64(draw.number(weather.latency) / 2)))
-        guard !isDead, draw.chance(weather.interleaving), depth == 0, let sparekey else { return }
+        guard !isDead, certainly || draw.chance(weather.interleaving), depth == 0, let sparekey else { return }
         depth += 1
         defer { depth -= 1 }
         await act()
@@ -208,6 +208,9 @@ final class World: @unchecked Sendable {
         await goOn()
         if isDead { throw .cancelled }
         witness.sees(request, at: now, in: self)
+        let flickering = flickeringCode(readBy: request)
+        if let flickering { model.recoverCode(flickering) }
+        model.advance()
         let result: Result<ClientResponse, ClientError>
         do {
             result = .success(try await transport.send(request))
@@ -215,9 +218,18 @@ final class World: @unchecked Sendable {
             result = .failure(error)
         }
         witness.sees(result, of: request, in: self)
-        await goOn()
+        if let flickering { model.failCode(flickering) }
+        await goOn(certainly: flickering != nil)
         if dies() { throw .cancelled }
         return try result.get()
+    }
+
+    private func flickeringCode(readBy request: ClientRequest) -> String? {
+        guard weather.flicker > 0, request.url.hasSuffix("/access_codes/get"),
+            let id = Witness.accessCodeID(of: request), guests.contains(id),
+            model.code(id)?.errors.isEmpty == false, draw.chance(weather.flicker)
+        else { return nil }
+        return id
     }
 
     func tell(_ message: DeliveryMessage) async -> SendOutcome {

@@ -34,6 +34,8 @@ struct Weather: Sendable {
     var latency: ClosedRange<Int> = 20...200
     /// Of each message to the guest's side.
     var deliveryFailure = 0.0
+    /// That a guest's code works just while it is read, and fails again before Sparekey has taken note of that.
+    var flicker = 0.0
 
     static let calm = Weather()
 }
