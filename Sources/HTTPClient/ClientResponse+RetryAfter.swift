@@ -11,7 +11,7 @@ extension ClientResponse {
 
     /// The time at which the server made the response (RFC 9110 section 6.6.1); nil where it does not say.
     package var date: Timestamp? {
-        header("date").flatMap { $0.utf8.count <= 64 ? Self.httpDate($0) : nil }
+        header("date").flatMap { Timestamp(httpDate: $0) }
     }
 
     /// RFC 9110 section 10.2.3: seconds (decimals too) or an HTTP date; nil where it is neither. Never more than
@@ -24,22 +24,11 @@ extension ClientResponse {
         {
             guard let seconds = Double(text), seconds.isFinite else { return nil }
             delay = .milliseconds(Int64(min(seconds, longestRetryAfter.inSeconds) * 1000))
-        } else if let instant = httpDate(text) {
+        } else if let instant = Timestamp(httpDate: text) {
             delay = instant.duration(since: now)
         } else {
             return nil
         }
         return max(.zero, min(delay, longestRetryAfter))
-    }
-
-    /// RFC 9110 section 5.6.7 as it is generated since 1999: `Sun, 06 Nov 1994 08:49:37 GMT`.
-    private static func httpDate(_ text: String) -> Timestamp? {
-        let parts = text.split(separator: " ")
-        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        guard parts.count == 6, parts[0].utf8.last == UInt8(ascii: ","), parts[5] == "GMT",
-            let month = months.firstIndex(where: { $0 == parts[2] })
-        else { return nil }
-        let number = String(month + 1)
-        return Timestamp("\(parts[3])-\(number.utf8.count == 1 ? "0" : "")\(number)-\(parts[1])T\(parts[4])Z")
     }
 }

@@ -48,6 +48,7 @@ package struct SandboxAPI: Sendable {
                 if error.status == 405 { answer.headers.append(("allow", error.data?["allow"]?.string ?? "POST")) }
             }
             answer.headers.append(("seam-request-id", requestID))
+            answer.headers.append(("date", now.httpDate))
             return answer
         }
     }

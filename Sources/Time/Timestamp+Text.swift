@@ -152,7 +152,7 @@ private struct DigitReader {
     }
 }
 
-private func padded(_ number: Int64, _ width: Int) -> String {
+func padded(_ number: Int64, _ width: Int) -> String {
     let digits = String(number)
     return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
 }

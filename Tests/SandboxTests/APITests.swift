@@ -14,6 +14,7 @@ struct APITests {
             #expect(answer.status == 401)
             #expect(answer.errorType == "unauthorized")
             #expect(answer.raw.header("seam-request-id") != nil)
+            #expect(answer.raw.header("date") == bench.model.now.httpDate)
         }
         #expect(bench.post("/devices/list", key: "seam_test2bMS").status == 200)
         #expect(bench.call("GET", "/health", key: nil).status == 200)

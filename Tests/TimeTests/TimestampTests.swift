@@ -29,6 +29,24 @@ import Time
         #expect(Timestamp(text) == nil)
     }
 
+    @Test func httpDates() {
+        // The example of RFC 9110 section 5.6.7, and the days around the epoch.
+        for (text, instant) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", "1994-11-06T08:49:37Z"),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00Z"),
+            ("Wed, 31 Dec 1969 23:59:59 GMT", "1969-12-31T23:59:59Z"),
+            ("Thu, 29 Feb 2024 12:00:00 GMT", "2024-02-29T12:00:00Z"),
+        ] {
+            #expect(Timestamp(instant)?.httpDate == text)
+            #expect(Timestamp(httpDate: text) == Timestamp(instant))
+        }
+        for wrong in [
+            "", "Sun, 06 Nov 1994 08:49:37", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Now 1994 08:49:37 GMT",
+        ] {
+            #expect(Timestamp(httpDate: wrong) == nil)
+        }
+    }
+
     @Test func textAndInstantAgreeOverTheWholeCalendar() {
         var generator = SeededGenerator(seed: 1)
         for _ in 0..<20_000 {
