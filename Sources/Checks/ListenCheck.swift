@@ -12,6 +12,16 @@ internal import Musl
 package struct ListenCheck: Check {
     private let settings: Settings
 
+    /// What there is to say of one port.
+    private enum Verdict {
+        case free
+        /// The daemon has it.
+        case had
+        /// A socket unit has it for the daemon.
+        case held(SocketUnits.Socket)
+        case wrong(CheckFinding)
+    }
+
     package init(settings: Settings) {
         self.settings = settings
     }
@@ -25,41 +35,71 @@ package struct ListenCheck: Check {
 
     private func look() -> [CheckFinding] {
         let daemon = DaemonPresence.processID(databasePath: settings.database.path)
-        let wrong = [
+        let verdicts = [
             ("listen", settings.listen.host, settings.listen.port), ("admin", settings.admin.host, settings.admin.port),
         ]
-        .compactMap { section, host, port in judge(section, host, port, daemon: daemon) }
+        .map { section, host, port in (key: "\(section).port \(port)", judge(section, host, port, daemon: daemon)) }
+        let wrong = verdicts.compactMap { if case .wrong(let finding) = $0.1 { finding } else { nil } }
         if !wrong.isEmpty { return wrong }
+        let held = verdicts.compactMap { key, verdict in
+            if case .held(let socket) = verdict { "\(socket.unit) holds \(key)" } else { nil }
+        }
+        if let daemon {
+            return [
+                CheckFinding(
+                    "listen.ok", .ok, "The daemon runs and has its ports",
+                    detail: (["process \(daemon)"] + held).joined(separator: "; "))
+            ]
+        }
         return [
-            daemon.map { CheckFinding("listen.ok", .ok, "The daemon runs and has its ports", detail: "process \($0)") }
-                ?? CheckFinding("listen.ok", .ok, "Both ports are free for the daemon, which does not run")
+            CheckFinding(
+                "listen.ok", .ok, "Both ports are \(held.isEmpty ? "free" : "kept") for the daemon, which does not run",
+                detail: held.joined(separator: "; "))
         ]
     }
 
-    private func judge(_ section: String, _ host: String, _ port: Int, daemon: Int32?) -> CheckFinding? {
-        guard let refusal = ListenProbe.refusal(host: host, port: port) else { return nil }
-        switch (refusal.what, refusal.errno) {
-        case (.bind, EADDRINUSE):
-            let holder = DaemonPresence.listener(port: port)
-            // The daemon's own; or systemd's, which listens for it.
-            if let holder, holder.processID == 1 || holder.processID == daemon { return nil }
-            if holder == nil, daemon != nil { return nil }
-            let who =
-                holder.map { "\($0.program), process \($0.processID), listens there" }
-                ?? "another program listens there"
-            return CheckFinding(
-                "\(section).port_taken", .error, "\(section).port \(port) is taken", detail: "\(host): \(who).",
-                fix: "Stop that program (ss -ltnp shows it), or set \(section).port to another port.")
+    private func judge(_ section: String, _ host: String, _ port: Int, daemon: Int32?) -> Verdict {
+        guard let refusal = ListenProbe.refusal(host: host, port: port) else { return .free }
+        return switch (refusal.what, refusal.errno) {
+        case (.bind, EADDRINUSE): whose(section, host, port, daemon: daemon)
         case (.bind, EACCES):
-            return CheckFinding(
-                "\(section).port_forbidden", .error, "\(section).port \(port) is not for this user",
-                detail: "\(host): ports below 1024 need a capability.",
-                fix: "Set \(section).port to 1024 or more, or give the service CAP_NET_BIND_SERVICE.")
+            .wrong(
+                CheckFinding(
+                    "\(section).port_forbidden", .error, "\(section).port \(port) is not for this user",
+                    detail: "\(host): ports below 1024 need a capability.",
+                    fix: "Set \(section).port to 1024 or more, or give the service CAP_NET_BIND_SERVICE."))
         default:
-            return CheckFinding(
-                "\(section).host", .error, "\(section).host is no address of this machine",
-                detail: "\(host): \(refusal.hint).",
-                fix: "Set \(section).host to one of its addresses (ip address), 0.0.0.0 or 127.0.0.1.")
+            .wrong(
+                CheckFinding(
+                    "\(section).host", .error, "\(section).host is no address of this machine",
+                    detail: "\(host): \(refusal.hint).",
+                    fix: "Set \(section).host to one of its addresses (ip address), 0.0.0.0 or 127.0.0.1."))
         }
+    }
+
+    /// Whose a port is that cannot be had: the daemon's own, a socket unit's, or that of a program that is in the way.
+    private func whose(_ section: String, _ host: String, _ port: Int, daemon: Int32?) -> Verdict {
+        func taken(_ who: String, fix: String) -> Verdict {
+            .wrong(
+                CheckFinding(
+                    "\(section).port_taken", .error, "\(section).port \(port) is taken", detail: "\(host): \(who).",
+                    fix: "\(fix), or set \(section).port to another port."))
+        }
+        let holder = DaemonPresence.listener(port: port)
+        if let holder, holder.processID == daemon { return .had }
+        // What root listens on only root sees; systemd tells everybody what it holds, and for whom.
+        if holder == nil || holder?.program == "systemd" {
+            if let socket = SocketUnits.ofThisMachine().socket(port: port) {
+                if socket.isFor(settings.unit) { return .held(socket) }
+                let services = socket.services.joined(separator: " and ")
+                return taken(
+                    "\(socket.unit) listens there for \(services)",
+                    fix: "Stop that unit (systemctl disable --now \(socket.unit))")
+            }
+            if holder != nil || daemon != nil { return .had }
+        }
+        let who =
+            holder.map { "\($0.program), process \($0.processID), listens there" } ?? "another program listens there"
+        return taken(who, fix: "Stop that program (ss -ltnp shows it)")
     }
 }

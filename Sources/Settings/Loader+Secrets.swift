@@ -50,8 +50,8 @@ extension Loader {
             if let directory = environment["CREDENTIALS_DIRECTORY"], !directory.isEmpty {
                 return "\(directory)/\(key.credential)"
             }
-            // Where the unit's `LoadCredential=` finds it: root, who checks the installed service by hand, uses what the service uses.
-            return settings.file == Settings.defaultPath ? Settings.credentialStore + key.credential : nil
+            // Where its unit's `LoadCredential=` finds it: root, who checks the installed service by hand, uses what the service uses.
+            return settings.unit == nil ? nil : settings.credentialStore + key.credential
         }
         guard given.key == key.fileName, case .scalar(let path) = given.value else { return nil }
         return path

@@ -1,10 +1,4 @@
 extension Settings {
-    /// Where the configuration is when nobody says otherwise.
-    package static let defaultPath = "/etc/sparekey/sparekey.yaml"
-
-    /// What a credential's name is added to for its file in the store that systemd searches; the unit names them so.
-    package static let credentialStore = "/etc/credstore/sparekey."
-
     /// Reads the configuration: the environment over the file over the defaults; for secrets also their files and
     /// systemd's credentials.
     ///

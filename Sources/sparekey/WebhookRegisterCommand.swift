@@ -11,12 +11,9 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         abstract: "Create the webhook at Seam, or bring it up to date, and store its signing secret.",
         discussion: """
             The webhook gets exactly the event types that Sparekey uses. The secret goes into the file that webhook.secret_file names; where \
-            the configuration names none, into \(Self.credential), which systemd hands to the service. It is never printed. \
-            Running it again changes nothing that is as it should be.
+            the configuration names none, into /etc/credstore/sparekey.webhook-secret, which systemd hands to the service \
+            (sparekey.NAME.webhook-secret for the configuration /etc/sparekey/NAME.yaml). It is never printed. Running it again changes nothing that is as it should be.
             """)
-
-    /// What the unit's `LoadCredential=webhook-secret:sparekey.webhook-secret` finds.
-    private static let credential = Settings.credentialStore + "webhook-secret"
 
     @Option(help: ArgumentHelp("The webhook's URL as Seam sees it; else webhook.public_url.", valueName: "url"))
     var url: String?
@@ -63,7 +60,7 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
             case .file(let named): path = named
             case .inline: return nil
             case .credential, .nowhere:
-                path = Self.credential
+                path = settings.webhookCredential
                 let folder = (path as NSString).deletingLastPathComponent
                 // As systemd itself would make it.
                 if geteuid() == 0 { mkdir(folder, 0o700) }
@@ -72,7 +69,7 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         let service = ServiceAccount(databasePath: settings.database.path)
         do {
             // systemd itself, as root, reads a credential; everything else the service has to read.
-            let isForService = geteuid() == 0 && path != Self.credential
+            let isForService = geteuid() == 0 && path != settings.webhookCredential
             return try SecretFile(path, reader: isForService ? (service.userID, service.groupID) : nil)
         } catch {
             throw failure("\(error). Nothing was registered. Run it as root, or name another file with --secret-file.")
@@ -109,11 +106,11 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         let secret = SecretText(text)
         guard let store else {
             try Terminal.write("Its signing secret is the configured one.\n")
-            return [Self.check]
+            return [settings.checkCommand]
         }
         if store.secrets.first?.isSameSecret(as: secret) == true {
             try Terminal.write("Its signing secret is in \(store.path) already.\n")
-            return [Self.check]
+            return [settings.checkCommand]
         }
         // The old ones are kept as long as Seam has a webhook that signs with them.
         let others = registered.others.compactMap { $0.secret.map(SecretText.init) }
@@ -132,14 +129,16 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
 
     private func advice(_ store: SecretFile, _ settings: Settings) -> [String] {
         switch settings.secretPlaces["webhook.secret"] ?? .nowhere {
-        case .file(store.path): return [Self.check, "sudo systemctl reload-or-restart sparekey"]
+        case .file(store.path): return [settings.checkCommand, "sudo systemctl reload-or-restart \(settings.service)"]
         // Credentials are handed over at a start only.
-        case .credential where store.path == Self.credential, .nowhere where store.path == Self.credential:
-            return [Self.check, "sudo systemctl restart sparekey"]
+        case .credential where store.path == settings.webhookCredential,
+            .nowhere where store.path == settings.webhookCredential:
+            return [settings.checkCommand, "sudo systemctl restart \(settings.service)"]
         default:
             return [
-                "webhook.secret_file: \(store.path)  (in \(settings.file ?? Settings.defaultPath))", Self.check,
-                "sudo systemctl reload-or-restart sparekey",
+                "webhook.secret_file: \(store.path)  (in \(settings.file ?? Settings.defaultPath))",
+                settings.checkCommand,
+                "sudo systemctl reload-or-restart \(settings.service)",
             ]
         }
     }
@@ -165,8 +164,6 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         return .failure
     }
 
-    private static let check = "sudo sparekey check"
-
     private static func summary(_ registered: WebhookRegistered) -> String {
         let webhook = registered.webhook
         let what =
@@ -180,6 +177,18 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
 
     private static func advice(_ next: [String]) -> String {
         "Next:\n" + next.map { "  \($0)\n" }.joined()
+    }
+}
+
+extension Settings {
+    /// What the unit's `LoadCredential=webhook-secret:…` finds.
+    fileprivate var webhookCredential: String { credentialStore + "webhook-secret" }
+
+    fileprivate var service: String { unit ?? "sparekey" }
+
+    fileprivate var checkCommand: String {
+        let other = file.flatMap { $0 == Self.defaultPath ? nil : " --config \($0)" } ?? ""
+        return "sudo sparekey check" + other
     }
 }
 

@@ -85,7 +85,7 @@ import Time
             #expect(report.isOK)
             #expect(
                 report.findings.map(\.id) == [
-                    "configuration.ok", "secrets.ok", "clock.unknown", "listen.ok", "tls.none", "database.new",
+                    "configuration.ok", "secrets.ok", "clock.ok", "listen.ok", "tls.none", "database.new",
                     "disk.ok", "seam.ok",
                     "webhook.ok",
                     "pool.ok", "delivery.manual.ok",

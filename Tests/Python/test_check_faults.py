@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -362,6 +363,39 @@ def test_a_port_that_is_taken(site, section):
         assert set(wrong) == {f"{section}.port_taken"}
         assert str(os.getpid()) in wrong[f"{section}.port_taken"]["detail"], "it does not say who has it"
     assert site.check() == {}
+
+
+# A program that systemd could be: it listens, and calls itself so.
+SYSTEMD = """
+import ctypes, socket, sys
+ctypes.CDLL(None).prctl(15, b"systemd", 0, 0, 0)
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("service, wrong", [("sparekey.service", set()), ("web.service", {"listen.port_taken"})])
+def test_a_port_that_systemd_holds(site, service, wrong):
+    """What systemd says of it is in the place of systemd here; Tests/Systemd asks a real one."""
+    systemd = subprocess.Popen([sys.executable, "-c", SYSTEMD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        port = int(systemd.stdout.readline())
+        tools = site.folder / "tools"
+        tools.mkdir()
+        script = tools / "systemctl"
+        script.write_text(f"#!/bin/sh\n[ $1 = list-sockets ] && echo '127.0.0.1:{port} held.socket {service}'\n")
+        script.chmod(0o700)
+        site.env["PATH"] = f"{tools}:{os.environ['PATH']}"
+        site.set(listen__port=port)
+        found = site.check()
+        assert set(found) == wrong
+        if wrong:
+            assert "web.service" in found["listen.port_taken"]["detail"] and "held.socket" in found["listen.port_taken"]["fix"]
+    finally:
+        systemd.stdin.close()
+        systemd.wait(timeout=60)
+        systemd.stdout.close()
 
 
 def test_the_ports_of_the_daemon_that_runs(site, make_daemon):

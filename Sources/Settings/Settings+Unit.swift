@@ -1,0 +1,27 @@
+// Where the installed units find a configuration and its secrets.
+extension Settings {
+    /// Where the configuration is when nobody says otherwise.
+    package static let defaultPath = folder + "sparekey.yaml"
+
+    private static let folder = "/etc/sparekey/"
+
+    /// The unit that runs this configuration: `sparekey`, or `sparekey@NAME` for `/etc/sparekey/NAME.yaml`; nil for one that lies
+    /// elsewhere, which is no unit's.
+    package var unit: String? {
+        if file == Self.defaultPath { return "sparekey" }
+        return instance.map { "sparekey@\($0)" }
+    }
+
+    /// What a credential's name is added to for its file in the store that systemd searches: the units name them so.
+    package var credentialStore: String {
+        "/etc/credstore/sparekey." + (instance.map { $0 + "." } ?? "")
+    }
+
+    private var instance: String? {
+        guard let file, file != Self.defaultPath, file.hasPrefix(Self.folder), file.hasSuffix(".yaml") else {
+            return nil
+        }
+        let name = file.dropFirst(Self.folder.utf8.count).dropLast(".yaml".utf8.count)
+        return name.isEmpty || name.utf8.contains(UInt8(ascii: "/")) ? nil : String(name)
+    }
+}
