@@ -8,14 +8,17 @@ package enum TimeArgument: Sendable, Equatable {
     /// So long before now.
     case back(Duration)
 
-    /// Reads ISO 8601 (`2026-11-20T16:20:00Z`, `2026-11-20T16:20`, `2026-11-20`, as tables print it also with a space before the hour) or
+    /// Reads ISO 8601 (`2026-11-20T16:20:00Z`, `2026-11-20T16:20+01:00`, `2026-11-20T16:20`, `2026-11-20`, as tables print it also with a space before the hour) or
     /// a duration back from now (`90s`, `24h`, `7d`). Nil for anything else.
     package init?(_ text: String) {
         if let duration = Duration(configured: text) {
             self = .back(duration)
             return
         }
-        if let instant = Timestamp(text) {
+        // With seconds and without.
+        let minute = "2026-11-20T16:20".utf8.count
+        for instant in [Timestamp(text), Timestamp(text.prefix(minute) + ":00" + text.dropFirst(minute))] {
+            guard let instant else { continue }
             self = .at(instant)
             return
         }

@@ -12,7 +12,7 @@ import subprocess
 import termios
 import threading
 
-from processes import binary, environment, failure_event, post, run, until
+from processes import API_KEY, binary, environment, failure_event, post, run, until
 
 
 def sparekey(daemon, *arguments, **env):
@@ -67,6 +67,39 @@ def test_what_is_cancelled_is_not_pulled_for(sandbox, make_daemon):
     assert state(daemon, code) == "cancelled" and sandbox.pulls(code) == 0
     assert sparekey(daemon, "failovers", "retry", code).returncode == 0
     until("its substitution after all", lambda: daemon.substituted(2))
+
+
+def test_a_code_activates_its_locks_pool(sandbox, make_daemon):
+    daemon = make_daemon(sandbox_url=sandbox.url)
+    daemon.write_config()
+    device = sandbox.device()
+
+    def create(starts_at, ends_at, lock=device):
+        return sparekey(daemon, "codes", "create", "--device", lock, "--name", "Ada", "--starts-at", starts_at, "--ends-at", ends_at,
+                        SPAREKEY_SEAM_API_KEY=API_KEY)
+
+    made = create("2031-01-10T15:00+01:00", "2031-01-12T11:00:30-05:00")
+    assert made.returncode == 0, made.stderr
+    code = json.loads(made.stdout)
+    # A contract: whoever changes a name breaks somebody's script.
+    assert set(code) == {"access_code_id", "device_id", "name", "starts_at", "ends_at", "is_backup_access_code_available"}
+    assert (code["device_id"], code["name"]) == (device, "Ada")
+    assert (code["starts_at"], code["ends_at"]) == ("2031-01-10T14:00:00.000Z", "2031-01-12T16:00:30.000Z")
+    at_seam = sandbox.code(code["access_code_id"])
+    assert at_seam["type"] == "time_bound" and at_seam["starts_at"] == code["starts_at"]
+
+    for starts_at, ends_at, words in (
+        ("2031-01-10T15:00", "2031-01-12T11:00Z", "no offset from UTC"),
+        ("2031-01-10", "2031-01-12T11:00Z", "no offset from UTC"),
+        ("tomorrow", "2031-01-12T11:00Z", "no time such as"),
+        ("24h", "2031-01-12T11:00Z", "no time such as"),
+        ("2031-01-12T12:00+01:00", "2031-01-12T11:00Z", "before --ends-at"),
+        ("2021-01-10T15:00Z", "2021-01-12T11:00Z", "has passed"),
+    ):
+        refused = create(starts_at, ends_at)
+        assert refused.returncode == 64 and words in refused.stderr, (starts_at, refused.stderr)
+    unknown = create("2031-01-10T15:00Z", "2031-01-12T11:00Z", lock="00000000-0000-4000-8000-000000000000")
+    assert unknown.returncode == 1 and "404" in unknown.stderr
 
 
 def test_a_backup_while_the_daemon_writes(sandbox, make_daemon, tmp_path):
