@@ -76,7 +76,7 @@ final class Intake: Sendable {
         do {
             message = try verifier.verify(headers: headers, body: request.body.span, now: now.secondsSinceEpoch)
         } catch {
-            responder.respond(refuse(error, peer: request.peer))
+            responder.respond(refuse(error, headers, peer: request.peer))
             return
         }
         let accepted = writer.submit(
@@ -109,11 +109,13 @@ final class Intake: Sendable {
     }
 
     /// The caller is told nothing but 401; the log and the metric are told why.
-    private func refuse(_ failure: VerificationFailure, peer: String) -> Response {
+    private func refuse(_ failure: VerificationFailure, _ headers: SignatureHeaders, peer: String) -> Response {
         let reason = failure.reason.rawValue
+        var metadata: Logger.Metadata = ["reason": "\(reason)", "detail": "\(failure)", "peer": "\(peer)"]
+        if let id = headers.claimedID { metadata["svix_id"] = "\(id)" }
         if failure.reason == .cryptographyFailed {
             count("503", reason)
-            log.error("A signature could not be checked", metadata: ["error": "\(failure)", "peer": "\(peer)"])
+            log.error("A signature could not be checked", metadata: metadata)
             return .tryAgain
         }
         // One line for each new kind of failure: a wrong secret fails every webhook, and a scanner sends thousands.
@@ -122,8 +124,7 @@ final class Intake: Sendable {
             return last != reason
         }
         log.log(
-            level: isNew ? .warning : .debug, "A request to the webhook path was refused",
-            metadata: ["reason": "\(reason)", "detail": "\(failure)", "peer": "\(peer)"])
+            level: isNew ? .warning : .debug, "A request to the webhook path was refused", metadata: metadata)
         return refusal(401, reason)
     }
 

@@ -43,7 +43,7 @@ extension Workers {
                                 // A stop or a reload: the ledger says where to go on.
                             } catch {
                                 surroundings.log.error(
-                                    "A failover could not be recorded", metadata: ["error": "\(error)"])
+                                    "A failover could not be recorded", metadata: error.metadata(lane.names))
                                 // The ledger is away: asking it again at once would only spin.
                                 try? await surroundings.clock.sleep(for: .seconds(1))
                             }
@@ -77,7 +77,8 @@ extension Workers {
                             do {
                                 try await follower.look(at: substitution)
                             } catch {
-                                surroundings.log.error("A stay could not be recorded", metadata: ["error": "\(error)"])
+                                surroundings.log.error(
+                                    "A stay could not be recorded", metadata: error.metadata(substitution.names))
                                 try? await surroundings.clock.sleep(for: .seconds(1))
                             }
                         }
@@ -133,7 +134,7 @@ extension Workers {
                                 try await worker.carryOut(delivery)
                             } catch {
                                 surroundings.log.error(
-                                    "A delivery could not be recorded", metadata: ["error": "\(error)"])
+                                    "A delivery could not be recorded", metadata: error.metadata(delivery.names))
                                 // The ledger is away: asking it again at once would only spin.
                                 try? await surroundings.clock.sleep(for: .seconds(1))
                             }
@@ -166,7 +167,7 @@ extension Workers {
                 } catch {
                     if Task.isCancelled { return }
                     surroundings.log.error(
-                        "A worker failed and goes on", metadata: ["worker": "\(name)", "error": "\(error)"])
+                        "A worker failed and goes on", metadata: error.metadata(["worker": name]))
                     try? await surroundings.clock.sleep(for: .seconds(1))
                     pause = .zero
                 }

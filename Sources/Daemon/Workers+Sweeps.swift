@@ -29,7 +29,7 @@ extension Workers {
                     failures += 1
                     surroundings.metrics.add(
                         to: "sparekey_sweeps_total", [("result", "failed")], help: "Sweeps of Seam's events by result.")
-                    surroundings.log.warning("A sweep of Seam's events failed", metadata: ["error": "\(error)"])
+                    surroundings.log.warning("A sweep of Seam's events failed", metadata: error.metadata())
                     let backoff = Backoff(initial: .seconds(5), maximum: max(.seconds(5), sweepInterval))
                     pause = surroundings.random.delay(backoff, afterAttempt: failures)
                 }
@@ -54,7 +54,7 @@ extension Workers {
                     hasSucceeded = true
                 } catch {
                     if Task.isCancelled { return }
-                    surroundings.log.warning("The locks could not be read", metadata: ["error": "\(error)"])
+                    surroundings.log.warning("The locks could not be read", metadata: error.metadata())
                 }
                 part.beat(within: sweepInterval + callPatience, succeeded: hasSucceeded)
                 try? await surroundings.clock.sleep(for: sweepInterval)
@@ -77,7 +77,7 @@ extension Workers {
                     hasSucceeded = true
                 } catch {
                     if Task.isCancelled { return }
-                    surroundings.log.debug("A lock's access codes could not be read", metadata: ["error": "\(error)"])
+                    surroundings.log.debug("A step of the state sweep failed", metadata: error.metadata())
                 }
                 part.beat(within: pause + callPatience, succeeded: hasSucceeded)
                 try? await surroundings.clock.sleep(for: pause)

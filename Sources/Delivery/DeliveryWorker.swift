@@ -72,10 +72,7 @@ package final class DeliveryWorker: Sendable {
     }
 
     private func report(_ result: DeliveryResult, of delivery: DueDelivery) {
-        let metadata: Logger.Metadata = [
-            "delivery_id": "\(delivery.id)", "channel": "\(channel.rawValue)", "kind": "\(delivery.kind.rawValue)",
-            "access_code_id": "\(delivery.accessCodeID ?? "-")",
-        ]
+        let metadata = delivery.names.mapValues(Logger.MetadataValue.string)
         switch result {
         case .delivered: log.notice("The guest's side has been told", metadata: metadata)
         case .retry(_, let error):

@@ -39,16 +39,10 @@ package struct InboxWorker: Sendable {
         while true {
             let began = ContinuousClock.now
             let pending = try await ledger.pendingEvents(limit: batch)
-            let verdicts = pending.map { (inboxID: $0.inboxID, verdict: triage.verdict(on: $0.body)) }
-            guard !verdicts.isEmpty else { return total }
-            for (inboxID, verdict) in verdicts {
-                if case .quarantined(let reason) = verdict {
-                    log.error(
-                        "An authentic webhook is unreadable and was put aside; look at its body in webhook_events",
-                        metadata: ["inbox_id": "\(inboxID)", "reason": "\(reason)"])
-                }
-            }
-            total += try await settle(verdicts)
+            let triaged = pending.map { (event: $0, verdict: triage.verdict(on: $0.body)) }
+            guard !triaged.isEmpty else { return total }
+            total += try await settle(triaged)
+            for (event, verdict) in triaged { report(verdict, on: event) }
             noteProgress()
             if isIntakeBusy() {
                 try? await Task.sleep(for: min(began.duration(to: .now) * 4, .milliseconds(250)))
@@ -58,29 +52,54 @@ package struct InboxWorker: Sendable {
 
     /// One transaction for the batch; where that fails, one for each message, so that a poisoned row does not stop the others.
     private func settle(
-        _ verdicts: [(inboxID: Int64, verdict: EventVerdict)]
+        _ triaged: [(event: PendingEvent, verdict: EventVerdict)]
     ) async throws(LedgerError) -> SettledEvents {
         do throws(LedgerError) {
-            return try await ledger.settle(verdicts, now: clock.now())
-        } catch  where verdicts.count == 1 {
+            return try await ledger.settle(triaged.map { ($0.event.inboxID, $0.verdict) }, now: clock.now())
+        } catch  where triaged.count == 1 {
             throw error
         } catch {
             log.warning("Settling a batch of events failed, now one by one", metadata: ["error": "\(error)"])
         }
         var total = SettledEvents()
-        for verdict in verdicts {
+        for (event, verdict) in triaged {
             do throws(LedgerError) {
-                total += try await ledger.settle([verdict], now: clock.now())
+                total += try await ledger.settle([(event.inboxID, verdict)], now: clock.now())
             } catch {
                 guard error.code == .database else { throw error }
                 log.error(
                     "An event cannot be settled and was put aside",
-                    metadata: ["inbox_id": "\(verdict.inboxID)", "error": "\(error)"])
+                    metadata: names(of: event, verdict).merging(["error": "\(error)"]) { $1 })
                 let aside = EventVerdict.quarantined(reason: "not_settled")
-                total += try await ledger.settle([(verdict.inboxID, aside)], now: clock.now())
+                total += try await ledger.settle([(event.inboxID, aside)], now: clock.now())
             }
         }
         return total
+    }
+
+    private func report(_ verdict: EventVerdict, on event: PendingEvent) {
+        switch verdict {
+        case .quarantined(let reason):
+            log.error(
+                "An authentic webhook is unreadable and was put aside; look at its body in webhook_events",
+                metadata: names(of: event, verdict).merging(["reason": "\(reason)"]) { $1 })
+        case .readable(_, let effect) where effect.contains(.opensFailover):
+            log.info("An event tells of an access code to look at", metadata: names(of: event, verdict))
+        case .readable:
+            log.debug("An event was read", metadata: names(of: event, verdict))
+        }
+    }
+
+    /// By what an event, its code and its lock are found elsewhere.
+    private func names(of event: PendingEvent, _ verdict: EventVerdict) -> Logger.Metadata {
+        var names: Logger.Metadata = ["inbox_id": "\(event.inboxID)", "source": "\(event.source.rawValue)"]
+        if let svixID = event.svixID { names["svix_id"] = "\(svixID)" }
+        guard case .readable(let facts, _) = verdict else { return names }
+        names["event_id"] = "\(facts.eventID)"
+        names["event_type"] = "\(facts.eventType)"
+        if let accessCodeID = facts.accessCodeID { names["access_code_id"] = "\(accessCodeID)" }
+        if let deviceID = facts.deviceID { names["device_id"] = "\(deviceID)" }
+        return names
     }
 }
 

@@ -268,7 +268,10 @@ struct LaneRun {
         case .closedMeanwhile:
             engine.log.warning(
                 "A backup was pulled for a failover that was closed meanwhile; it is not told to the guest",
-                metadata: ["access_code_id": "\(failover.accessCodeID)", "backup_access_code_id": "\(backup.id)"])
+                metadata: [
+                    "access_code_id": "\(failover.accessCodeID)", "device_id": "\(backup.deviceID)",
+                    "backup_access_code_id": "\(backup.id)", "request_id": "\(calls.lastRequestID ?? "-")",
+                ])
         case .backupBelongsToAnother:
             try await settle(
                 failover, .wait(.refused, until: nil), reading: reading, errorType: "backup_of_another_original",
@@ -285,7 +288,9 @@ struct LaneRun {
             device = read
             try await engine.ledger.keep(read, now: now)
         } catch {
-            engine.log.debug("The lock could not be read", metadata: ["device_id": "\(deviceID)", "error": "\(error)"])
+            var metadata: Logger.Metadata = ["device_id": "\(deviceID)", "error": "\(error)"]
+            if let requestID = calls.lastRequestID { metadata["request_id"] = "\(requestID)" }
+            engine.log.debug("The lock could not be read", metadata: metadata)
         }
     }
 

@@ -81,6 +81,8 @@ package struct StateSweep: Sendable {
             return findings
         } catch {
             if Task.isCancelled { throw error }
+            log.debug(
+                "A lock's access codes could not be read", metadata: ["device_id": "\(deviceID)", "error": "\(error)"])
             try await ledger.noteSweepAttempt(deviceID: deviceID, now: clock.now())
             throw error
         }

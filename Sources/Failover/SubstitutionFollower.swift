@@ -188,6 +188,8 @@ package struct SubstitutionFollower: Sendable {
         var step = step
         step.alerts.channels = settings.channels
         step.journal = calls.entries(accessCodeID: substitution.originalAccessCodeID, deviceID: substitution.deviceID)
+        var names = substitution.names.mapValues(Logger.MetadataValue.string)
+        if let requestID = calls.lastRequestID { names["request_id"] = "\(requestID)" }
         if let kind = decision?.journalKind {
             step.journal.append(
                 JournalEntry(
@@ -196,21 +198,12 @@ package struct SubstitutionFollower: Sendable {
                         "substitution_id": .string(substitution.id),
                         "backup_access_code_id": .string(substitution.backupAccessCodeID),
                     ]))
-            log.notice(
-                "A stay with a backup code goes on",
-                metadata: [
-                    "what": "\(kind)", "access_code_id": "\(substitution.originalAccessCodeID)",
-                    "backup_access_code_id": "\(substitution.backupAccessCodeID)",
-                    "substitution_id": "\(substitution.id)",
-                ])
+            log.notice("A stay with a backup code goes on", metadata: names.merging(["what": "\(kind)"]) { $1 })
         }
         for alert in step.alerts.opened {
             log.error(
                 "A stay with a backup code needs a person's attention",
-                metadata: [
-                    "alert": "\(alert.kind.rawValue)", "text": "\(alert.text)", "substitution_id": "\(substitution.id)",
-                    "access_code_id": "\(substitution.originalAccessCodeID)",
-                ])
+                metadata: names.merging(["alert": "\(alert.kind.rawValue)", "text": "\(alert.text)"]) { $1 })
         }
         try await ledger.record(step, of: substitution, now: clock.now())
     }

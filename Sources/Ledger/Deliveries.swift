@@ -31,6 +31,20 @@ package struct DueDelivery: Sendable {
         case .alert(let facts): facts.alert.deviceID
         }
     }
+
+    /// What the log names it by.
+    package var names: [String: String] {
+        var names = ["delivery_id": id, "channel": channel.rawValue, "kind": kind.rawValue]
+        names["access_code_id"] = accessCodeID
+        names["device_id"] = deviceID
+        switch subject {
+        case .substitution(let facts):
+            names["substitution_id"] = facts.substitutionID
+            names["backup_access_code_id"] = facts.backupAccessCodeID
+        case .alert(let facts): names["alert_id"] = facts.alertID
+        }
+        return names
+    }
 }
 
 package struct AlertFacts: Sendable {

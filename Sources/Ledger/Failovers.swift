@@ -46,6 +46,14 @@ package enum Lane: Sendable, Hashable {
     case device(String)
     /// An event did not name its lock, and the code has not been read yet.
     case accessCode(String)
+
+    /// What the log names it by.
+    package var names: [String: String] {
+        switch self {
+        case .device(let id): ["device_id": id]
+        case .accessCode(let id): ["access_code_id": id]
+        }
+    }
 }
 
 /// The end of one look at a failover: what it becomes, and what was learned on the way.

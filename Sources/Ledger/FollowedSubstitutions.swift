@@ -16,6 +16,14 @@ package struct FollowedSubstitution: Sendable, Equatable {
     package var isBeingRemoved: Bool
     package var attempts: Int
     package var touches: Int
+
+    /// What the log names it by.
+    package var names: [String: String] {
+        [
+            "substitution_id": id, "access_code_id": originalAccessCodeID, "backup_access_code_id": backupAccessCodeID,
+            "device_id": deviceID,
+        ]
+    }
 }
 
 /// What one look at a stay comes to. Everything in it is recorded in one transaction.

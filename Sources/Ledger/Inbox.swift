@@ -7,6 +7,8 @@ package import Time
 /// A message of the inbox that has not been looked at.
 package struct PendingEvent: Sendable {
     package var inboxID: Int64
+    /// The sender's message ID; nil for an event found by a sweep.
+    package var svixID: String?
     package var source: InboxMessage.Source
     package var receivedAt: Timestamp
     package var body: [UInt8]
@@ -67,12 +69,13 @@ extension Ledger {
             try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT inbox_id, source, received_at, body FROM webhook_events WHERE disposition = 'pending'
-                    ORDER BY inbox_id LIMIT ?
+                    SELECT inbox_id, svix_id, source, received_at, body FROM webhook_events
+                    WHERE disposition = 'pending' ORDER BY inbox_id LIMIT ?
                     """, arguments: [limit]
             ).map { row in
                 PendingEvent(
-                    inboxID: row["inbox_id"], source: InboxMessage.Source(rawValue: row["source"]) ?? .webhook,
+                    inboxID: row["inbox_id"], svixID: row["svix_id"],
+                    source: InboxMessage.Source(rawValue: row["source"]) ?? .webhook,
                     receivedAt: row.time("received_at") ?? Timestamp(secondsSinceEpoch: 0),
                     body: [UInt8](row["body"] as Data? ?? Data()))
             }

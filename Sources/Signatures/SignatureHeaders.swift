@@ -73,6 +73,12 @@ package struct SignatureHeaders: Sendable {
         }
     }
 
+    /// What the message calls itself, for the log of what is refused: nobody has vouched for it. Nil for what is no ID.
+    package var claimedID: String? {
+        guard case .once(let id) = selected.id, SignedContent.isValidID(id) else { return nil }
+        return String(decoding: id, as: UTF8.self)
+    }
+
     /// The family that counts: `svix-` where any of its three is there, else `webhook-`. They are never mixed.
     var selected: Fields { svix.isAnyPresent ? svix : webhook }
 }
