@@ -145,8 +145,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "Daemon", "HTTPClient", "HTTPServer", "JSON", "Policy", "Sandbox", "ScriptedServer", "Settings",
-                "Signatures", "Time", logging,
+                "Daemon", "HTTPClient", "HTTPServer", "JSON", "Ledger", "Policy", "Sandbox", "ScriptedServer",
+                "Settings", "Signatures", "Time", logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: settings),
     ]

@@ -35,16 +35,18 @@ package final class Daemon: Sendable {
     ///   - settings: complete, with secrets.
     ///   - pulseClock: monotonic; what the watchdog goes by.
     ///   - observe: told of each failover's new state and reason.
+    ///   - interruption: called around each commit; may block, as a disk does that hangs.
     ///   - reload: reads the configuration anew, at SIGHUP.
     package init(
         settings: Settings, environment: [String: String], log: Logger, clock: any WallClock = SystemWallClock(),
         random: RandomSource = RandomSource(),
         pulseClock: @escaping @Sendable () -> SuspendingClock.Instant = { SuspendingClock.now },
         observe: @escaping @Sendable (FailoverState, String) -> Void = { _, _ in },
+        interruption: @escaping @Sendable (WriteMoment) throws -> Void = { _ in },
         reload: @escaping @Sendable () throws -> Settings
     ) throws {
         let rules = try Self.rules(of: settings)
-        let ledger = try Ledger(path: settings.database.path, random: random)
+        let ledger = try Ledger(path: settings.database.path, random: random, interruption: interruption)
         let metrics = Metrics()
         let pulse = Pulse(now: pulseClock)
         var surroundings = Workers.Surroundings(

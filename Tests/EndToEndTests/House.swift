@@ -2,6 +2,7 @@ import Daemon
 import Foundation
 import HTTPClient
 import JSON
+import Ledger
 import Logging
 import Policy
 import Sandbox
@@ -36,6 +37,7 @@ final class House: Sendable {
         var environment: [String: String] = [:]
         var pulseClock: @Sendable () -> SuspendingClock.Instant = { SuspendingClock.now }
         var observe: @Sendable (FailoverState, String) -> Void = { _, _ in }
+        var interruption: @Sendable (WriteMoment) throws -> Void = { _ in }
     }
 
     /// Runs `body` in a house whose daemon takes webhooks. Few houses stand at a time, so that none of them starves.
@@ -114,7 +116,8 @@ final class House: Sendable {
         return try Daemon(
             settings: settings, environment: surroundings.environment,
             log: Logger(label: "house") { _ in SwiftLogNoOpLogHandler() }, clock: clock,
-            pulseClock: surroundings.pulseClock, observe: surroundings.observe, reload: { [self] in try reloaded() })
+            pulseClock: surroundings.pulseClock, observe: surroundings.observe,
+            interruption: surroundings.interruption, reload: { [self] in try reloaded() })
     }
 
     private func reloaded() throws -> Settings {

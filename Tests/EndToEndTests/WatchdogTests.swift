@@ -1,5 +1,6 @@
 import Foundation
 import HTTPClient
+import Ledger
 import Policy
 import Sandbox
 import ScriptedServer
@@ -58,16 +59,79 @@ struct WatchdogTests {
                 try await house.admin("GET", "/readyz").text.contains(#""detail":"lane""#)
             }
             try await eventually("the status tells") { systemd.messages.contains { $0.contains("stalled") } }
-            let before = systemd.feedings
-            for _ in 0..<5 {
-                try await Task.sleep(for: .milliseconds(250))
-                #expect(systemd.feedings == before)
-            }
+            let before = try await expectNoFeeding(of: systemd)
             #expect(try await house.admin("GET", "/readyz").status == 200, "webhooks are still taken")
 
             gate.open()
             try await eventually("it is fed again") { systemd.feedings > before }
         }
+    }
+
+    /// As on a disk that hangs: the commit neither fails nor comes to its end.
+    @Test func aHungCommitStopsTheFeeding() async throws {
+        let (gate, clock) = (Gate(), PulseClock())
+        let surroundings = House.Surroundings(
+            pulseClock: { clock.now() }, interruption: { if $0 == .beforeCommit { gate.pass() } })
+        try await House.with(settings: Self.restless, surroundings: surroundings) { house in
+            let systemd = try NotifySocket(in: house.folder)
+            try await house.restart(environment: ["NOTIFY_SOCKET": systemd.path, "WATCHDOG_USEC": "600000"])
+            try await eventually("it is fed") { systemd.feedings >= 3 }
+
+            gate.shut()
+            let message = HandMade(#"{"event_id": "1", "event_type": "noise"}"#)
+            async let status = house.post(message).status
+            try await eventually("a commit hangs") { gate.isHeld.withLock { $0 } }
+            clock.move(by: .seconds(3600))
+            try await eventually("intake is found") {
+                let answer = try await house.admin("GET", "/readyz")
+                return answer.status == 503 && answer.text.contains("intake")
+            }
+            let before = try await expectNoFeeding(of: systemd)
+
+            gate.open()
+            try await eventually("it is fed again") { systemd.feedings > before }
+            // Its sender had waited too long, or had not.
+            #expect([204, 503].contains(try await status))
+            #expect(try await house.post(message).status == 204)
+            #expect(try await house.admin("GET", "/readyz").status == 200)
+        }
+    }
+
+    /// A call to Seam beyond its time limit, which nothing has ended.
+    @Test(arguments: [("/events/list", "sweep"), ("/devices/list", "locks"), ("/access_codes/list", "state_sweep")])
+    func aHungSweepStopsTheFeeding(route: String, part: String) async throws {
+        let clock = PulseClock()
+        try await House.with(
+            settings: {
+                Self.restless(&$0)
+                $0.reconcile.stateInterval = .seconds(1)
+                $0.seam.timeout = .seconds(600)
+            }, surroundings: House.Surroundings(pulseClock: { clock.now() })
+        ) { house in
+            _ = house.lock()
+            let systemd = try NotifySocket(in: house.folder)
+            try await house.restart(environment: ["NOTIFY_SOCKET": systemd.path, "WATCHDOG_USEC": "600000"])
+            try await eventually("it is fed") { systemd.feedings >= 3 }
+
+            house.model.addFault(SandboxFault(.timeout, route: route, count: nil))
+            try await eventually("the sweep hangs") { house.model.counters.faultsServed > 0 }
+            clock.move(by: .seconds(3600))
+            try await eventually("it alone is found") {
+                try await house.admin("GET", "/readyz").text.contains(#""detail":"\#(part)""#)
+            }
+            _ = try await expectNoFeeding(of: systemd)
+            #expect(try await house.admin("GET", "/readyz").status == 200, "webhooks are still taken")
+        }
+    }
+
+    /// - Returns: how often it has been fed.
+    private func expectNoFeeding(of systemd: NotifySocket) async throws -> Int {
+        let before = systemd.feedings
+        for _ in 0..<5 {
+            try await Task.sleep(for: .milliseconds(250))
+            #expect(systemd.feedings == before)
+        }
+        return before
     }
 
     @Test func nobodyIsMissedWhileNothingComes() async throws {
