@@ -5,7 +5,7 @@ internal import Time
 extension StatusPage {
     private static let days = 7
     private static let hoursPerBar = 3
-    private static let (width, height, base) = (672, 120, 100)
+    private static let (width, base) = (672, 100)
 
     var plots: String {
         section("history", "The last \(Self.days) days", failures + latency)
@@ -44,7 +44,8 @@ extension StatusPage {
         }
         let words =
             failed == 0
-            ? "No code has failed." : "\(failed) codes have failed; \(helped) of these guests have a backup code."
+            ? "No code has failed."
+            : "Codes that have failed: \(failed); guests of these with a backup code: \(helped)."
         return figure("Codes that failed, every \(Self.hoursPerBar) hours; at most \(most)", words, shapes.joined())
     }
 
@@ -58,7 +59,7 @@ extension StatusPage {
             let worst = points.map(\.percentile99).max() ?? 0
             let count = points.reduce(0) { $0 + $1.count }
             words =
-                "\(count) webhooks since the start; in the worst hour 99 of 100 were answered within \(seconds(worst))."
+                "Webhooks since the start: \(count); in the worst hour 99 of 100 were answered within \(seconds(worst))."
             let scale = Double(Self.base) / max(worst, 0.001)
             shapes = points.map { point in
                 let x = hours(since: origin, point.start) * Self.width / (Self.days * 24)
@@ -77,12 +78,13 @@ extension StatusPage {
         let ticks = (0..<Self.days).map { day -> String in
             let instant = origin + .seconds(Int64(day) * 86_400)
             let label = Self.text(of: instant).split(separator: " ").prefix(2).joined(separator: " ")
-            return "<text x=\"\(day * Self.width / Self.days)\" y=\"\(Self.height - 4)\">\(label)</text>"
+            return "<span>\(label)</span>"
         }.joined()
         return """
             <figure><figcaption>\(title)</figcaption>
-            <svg viewBox="0 0 \(Self.width) \(Self.height)" role="img" aria-label="\(escaped(title + ". " + words))">\
-            <path class="axis" d="M0 \(Self.base)H\(Self.width)"/>\(shapes)\(ticks)</svg>
+            <svg viewBox="0 0 \(Self.width) \(Self.base)" preserveAspectRatio="none" role="img" \
+            aria-label="\(escaped(title + ". " + words))">\(shapes)</svg>
+            <div class="ticks" aria-hidden="true">\(ticks)</div>
             <p>\(escaped(words))</p></figure>
             """
     }

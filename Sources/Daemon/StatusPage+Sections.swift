@@ -17,11 +17,13 @@ extension StatusPage {
                 let word = start <= now ? "Arrived" : "Arrives"
                 return "<strong>\(word) \(distance(to: start))</strong>, \(time(start))"
             }
-            let next = guest.nextAttemptAt.map { "<p class=\"small\">Tried again \(distance(to: $0)).</p>" } ?? ""
+            let next = guest.nextAttemptAt.map { next in
+                "<p class=\"small\">\(next <= now ? "Being tried again" : "Tried again \(distance(to: next))").</p>"
+            }
             return """
                 <li class="card bad"><h3>\(escaped(guest.name ?? "Guest without a name"))</h3>
                 <p>\(arrival ?? "<strong>Arrival unknown</strong>")</p>
-                <p>\(escaped(guest.deviceName ?? guest.deviceID ?? "unknown lock")): \(escaped(words(for: guest.trouble))).</p>\(next)
+                <p>\(escaped(guest.deviceName ?? guest.deviceID ?? "unknown lock")): \(escaped(words(for: guest.trouble))).</p>\(next ?? "")
                 <p class="small code">\(escaped(guest.accessCodeID))</p></li>
                 """
         }
@@ -41,6 +43,7 @@ extension StatusPage {
 
     // MARK: Substitutions
 
+    /// A phone shows each row as a card, with the column's name before the value; the roles say that it is a table all the same.
     var recentSubstitutions: String {
         let columns = [
             ("original_name", "Guest"), ("device_id", "Lock"), ("recorded_at", "Backup code since"),
@@ -62,16 +65,19 @@ extension StatusPage {
                 case "delivery_state": cell = mark(text)
                 default: cell = escaped(text ?? "–")
                 }
-                return index == 0 ? "<th scope=\"row\">\(cell)</th>" : "<td>\(cell)</td>"
+                return index == 0
+                    ? "<th scope=\"row\" role=\"rowheader\">\(cell)</th>"
+                    : "<td role=\"cell\" data-label=\"\(column.1)\">\(cell)</td>"
             }
-            return "<tr>\(cells.joined())</tr>"
+            return "<tr role=\"row\">\(cells.joined())</tr>"
         }
-        let heads = columns.map { "<th scope=\"col\">\($0.1)</th>" }.joined()
+        let heads = columns.map { "<th scope=\"col\" role=\"columnheader\">\($0.1)</th>" }.joined()
         return section(
             "substitutions", "Recent substitutions",
             """
             <div class="scroll" role="region" aria-labelledby="substitutions" tabindex="0">
-            <table><thead><tr>\(heads)</tr></thead><tbody>\(rows.joined())</tbody></table></div>
+            <table role="table"><thead role="rowgroup"><tr role="row">\(heads)</tr></thead>\
+            <tbody role="rowgroup">\(rows.joined())</tbody></table></div>
             """)
     }
 
@@ -136,7 +142,7 @@ extension StatusPage {
             rows.append(("Seam's events swept", "<strong>not yet</strong>"))
         }
         if let oldest = overview.locks.compactMap(\.codesReadAt).min() {
-            rows.append(("Locks' codes read", "the one longest ago \(distance(to: oldest))"))
+            rows.append(("Locks' codes read", "oldest reading \(distance(to: oldest))"))
         }
         if let days = facts.certificateDays {
             let text = days <= 0 ? "<strong>has expired</strong>" : "\(Int(days)) days left"

@@ -24,9 +24,14 @@ extension StatusPage {
         .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}
         th,td{text-align:left;vertical-align:top;padding:.375rem .75rem .375rem 0;border-bottom:1px solid var(--line);min-width:6rem}
         thead th{color:var(--quiet)}tbody th{font-weight:600}
+        @media(max-width:40rem){table,tbody,tr,tbody th,td{display:block;min-width:0}\
+        thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}\
+        tr{background:var(--panel);border:1px solid var(--line);border-radius:.5rem;padding:.5rem 1rem;margin:0 0 .75rem}\
+        tbody th,td{border:0;padding:.125rem 0}td::before{content:attr(data-label) ": ";color:var(--quiet)}}
         .tag{font-weight:600}.tag.well{color:var(--well)}.tag.warn{color:var(--warn)}.tag.bad{color:var(--bad)}
-        figure{margin:1rem 0}figcaption{font-weight:600}svg{width:100%;height:auto;display:block;margin:.25rem 0}
-        svg text{font-size:12px;fill:var(--quiet)}@media(max-width:40rem){svg text{font-size:22px}}.axis{stroke:var(--quiet)}
+        figure{margin:1rem 0}figcaption{font-weight:600}
+        svg{width:100%;height:7rem;display:block;margin:.25rem 0 0;border-bottom:1px solid var(--quiet)}
+        .ticks{display:grid;grid-template-columns:repeat(7,1fr);font-size:.75rem;color:var(--quiet);white-space:nowrap}
         rect.well{fill:var(--well)}rect.bad{fill:var(--bad)}rect.line{fill:var(--link)}
         dl{display:grid;grid-template-columns:minmax(8rem,max-content) 1fr;gap:.25rem 1rem;margin:0}dt{color:var(--quiet)}dd{margin:0}
         """
