@@ -13,6 +13,7 @@ import Testing
         let result = try await story.command.run("backup", file, "--json")
         #expect(result.status == 0, "\(result.diagnostics)")
         let report = try JSONValue(parsing: Array(result.output.utf8))
+        #expect(report.names == ["bytes", "failovers", "file", "integrity", "substitutions", "webhook_events"])
         #expect(report["integrity"] == "ok" && report["failovers"] == 3 && report["substitutions"] == 1)
         let attributes = try FileManager.default.attributesOfItem(atPath: file)
         #expect(attributes[.posixPermissions] as? Int == 0o600)

@@ -1,5 +1,6 @@
 import ChildProcess
 import Foundation
+import JSON
 import Testing
 
 /// The built executable, run as a user would.
@@ -48,4 +49,9 @@ struct Command {
         try ChildProcess(
             [Self.executable] + arguments, environment: environment, output: output, diagnostics: diagnostics)
     }
+}
+
+extension JSONValue {
+    /// Those of an object's members, in the order of the alphabet.
+    var names: [String] { (members ?? []).map(\.key).sorted() }
 }

@@ -12,6 +12,14 @@ struct DeliveriesCommandTests {
         let claim = try await story.command.run("deliveries", "claim", "--json")
         #expect(claim.status == 0)
         let message = try JSONValue(parsing: Array(claim.output.utf8))
+        // A contract, as for the webhook and the command.
+        #expect(message.names == ["data", "id", "timestamp", "type"])
+        #expect(
+            message["data"]?.names == [
+                "backup_access_code_id", "backup_code", "backup_ends_at", "backup_starts_at", "custom_metadata",
+                "device_id", "device_name", "message", "original_access_code_id", "original_ends_at", "original_name",
+                "original_starts_at", "substitution_id", "time_zone",
+            ])
         #expect(message["type"]?.string == "substitution.created")
         #expect(message["data"]?["backup_code"]?.string == "739146")
         #expect(message["data"]?["message"]?.string?.contains("739146") == true)

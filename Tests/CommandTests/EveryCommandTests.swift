@@ -1,5 +1,7 @@
 import Foundation
 import JSON
+import Ledger
+import Policy
 import Testing
 
 /// What holds for every command, found by walking the program's own description of itself.
@@ -78,5 +80,29 @@ import Testing
         let csv = try await story.command.run(arguments + ["--format", "csv"])
         #expect(csv.output.prefix { $0 != "\r\n" } == names.replacing(" ", with: ",")[...])
         for text in [json.output, csv.output] { #expect(!text.contains("739146")) }
+    }
+
+    /// Truth values are true and false, lists are lists, and what is not known is null.
+    @Test func aLockInJSON() async throws {
+        let story = try await Story()
+        defer { story.end() }
+        try await story.ledger.keep(
+            Device(
+                id: "front-door", name: "Front door", timeZone: "Europe/Vienna", supportsBackupPool: true,
+                isBackupPoolEnabled: false, errorCodes: ["hub_disconnected"]), now: story.start)
+        let result = try await story.command.run("devices", "--format", "json")
+        let rows = try #require(try JSONValue(parsing: Array(result.output.utf8)).array, "\(result.diagnostics)")
+        let expected: [(String, JSONValue)] = [
+            ("device_id", "front-door"), ("name", "Front door"), ("online", nil),
+            ("supports_backup_access_code_pool", true), ("backup_access_code_pool_enabled", false),
+            ("is_backup_access_code_available", nil), ("backups_in_use", 1), ("failovers_open", 1),
+            ("error_codes", ["hub_disconnected"]), ("warning_codes", []), ("next_arrival_at", nil),
+            ("time_zone", "Europe/Vienna"), ("read_at", "2026-11-20T16:20:02.400Z"), ("codes_read_at", nil),
+        ]
+        let row = try #require(rows.count == 1 ? rows.first : nil)
+        #expect(row.names == expected.map(\.0).sorted())
+        for (name, value) in expected { #expect((row[name] ?? .null) == value, "\(name)") }
+        let csv = try await story.command.run("devices", "--format", "csv")
+        #expect(csv.output.prefix { $0 != "\r\n" } == expected.map(\.0).joined(separator: ",")[...])
     }
 }
