@@ -9,27 +9,17 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 import uuid
 
-PATIENCE = 60
+from processes import until
+
+BOOT_SECONDS = 60
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Unavailable(Exception):
     """Why no systemd can be booted on this machine."""
-
-
-def until(what, condition, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"no {what} within {seconds} s")
-        time.sleep(0.02)
 
 
 def base_root(folder):
@@ -80,7 +70,7 @@ class Container:
         """As a user would, with what apt finds; systemd is not running."""
         shutil.copy(package, self.path("/root"))
         return self.command(
-            f"apt-get update -q && apt-get install -q -y --no-install-recommends /root/{package.name} curl sqlite3 procps")
+            f"apt-get update -q && apt-get install -q -y --no-install-recommends /root/{package.name} curl sqlite3")
 
     def boot(self):
         with self.log.open("wb") as log:
@@ -90,7 +80,7 @@ class Container:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )
         try:
-            until("systemd that is up", self._is_up)
+            until("systemd that is up", self._is_up, BOOT_SECONDS)
         except AssertionError as error:
             self.close()
             raise Unavailable(f"systemd did not come up in a container: {error}; {self.log.read_text()[-500:]}") from None
@@ -111,7 +101,7 @@ class Container:
 
     def run(self, *command, check=True, input=None, timeout=120):
         result = subprocess.run(
-            ["nsenter", "-t", self.leader, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd=/",
+            ["nsenter", "-t", self.leader, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wdns=/",
              "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root",
              "DEBIAN_FRONTEND=noninteractive", *map(str, command)],
             capture_output=True, text=True, timeout=timeout, input=input,

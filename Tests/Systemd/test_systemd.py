@@ -1,13 +1,10 @@
 """The package on a machine of its own, under a real systemd. The tests are one story, in the order of this file."""
 
-import contextlib
 import json
 import os
 import pathlib
 import re
-import socket
 import subprocess
-import threading
 import time
 import uuid
 
@@ -15,8 +12,8 @@ import pytest
 import requests
 
 from conftest import ROOT, package
-from container import PATIENCE, until
-from processes import failure_event, in_hours, raw_request, read_answer, sign
+from load import Load
+from processes import PATIENCE, failure_event, in_hours, sign, until
 
 SECRET = "whsec_Y2FuYXJ5LXdlYmhvb2stc2VjcmV0LTAx"
 API_KEY = "seam_test7Kq2mCanaryApiKey"
@@ -40,48 +37,19 @@ def configuration(port=8443, admin=9464, database="/var/lib/sparekey/sparekey.db
     return CONFIGURATION.format(port=port, admin=admin, database=database) + more
 
 
-class Load:
-    """Sends webhooks to the machine, each on a connection of its own, and keeps what became of each."""
+def load(machine):
+    # Nothing to do follows from these: what is looked at is the way of the webhooks.
+    return Load(8443, event_type="device.connected", enter=machine.enter_network)
 
-    def __init__(self, machine, port=8443, senders=4):
-        self.machine = machine
-        self.port = port
-        self.answers = []
-        self.ended = threading.Event()
-        self.threads = [threading.Thread(target=self._send) for _ in range(senders)]
 
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
+def stored(machine):
+    return set(machine.run("sqlite3", "/var/lib/sparekey/sparekey.db", "SELECT svix_id FROM webhook_events").stdout.split())
 
-    def __exit__(self, *_):
-        self.ended.set()
-        for thread in self.threads:
-            thread.join()
 
-    def _send(self):
-        self.machine.enter_network()
-        while not self.ended.is_set():
-            message_id = f"msg_{uuid.uuid4().hex}"
-            event = failure_event(str(uuid.uuid4()), str(uuid.uuid4()), event_type="device.connected")
-            request = raw_request(self.port, *sign(event, message_id=message_id))
-            try:
-                with contextlib.closing(socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)) as connection:
-                    connection.sendall(request)
-                    self.answers.append((message_id, read_answer(connection)))
-            except OSError as error:
-                self.answers.append((message_id, repr(error)))
-
-    def wait_for_more(self, count=4):
-        before = len(self.answers)
-        until("answers", lambda: len(self.answers) >= before + count)
-
-    def check(self, machine):
-        """Every one was answered at the first try, and is stored."""
-        assert {answer for _, answer in self.answers} == {204}
-        stored = set(machine.run("sqlite3", "/var/lib/sparekey/sparekey.db", "SELECT svix_id FROM webhook_events").stdout.split())
-        assert {message_id for message_id, _ in self.answers} <= stored
+def check_that_all_came(load, machine):
+    """Every one was answered at the first try, and is stored."""
+    assert load.statuses() == {204}
+    assert load.acknowledged() <= stored(machine)
 
 
 def main_pid(machine, unit="sparekey.service"):
@@ -160,7 +128,7 @@ def test_started_with_credentials(machine, record_property):
     assert post(machine, an_event()).status_code == 204
 
     pid = main_pid(machine)
-    assert machine.run("ps", "-o", "user=", "-p", pid).stdout.strip() == "sparekey"
+    assert machine.run("stat", "-c", "%U", f"/proc/{pid}").stdout.strip() == "sparekey"
     status = machine.shell(f"cat /proc/{pid}/status").stdout
     assert re.search(r"^CapEff:\s+0+$", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M)
     environ = machine.shell(f"tr '\\0' '\\n' < /proc/{pid}/environ").stdout
@@ -203,6 +171,33 @@ def test_journal(machine):
         assert secret not in said
 
 
+def check(machine, who="root", path="/etc/sparekey/sparekey.yaml", **env):
+    """The findings of `sparekey check`, by ID."""
+    variables = [f"{name}={value}" for name, value in env.items()]
+    shown = machine.run("runuser", "-u", who, "--", "env", *variables, "sparekey", "check", "--config", path, "--json", check=False)
+    return {finding["id"]: finding for finding in json.loads(shown.stdout)["findings"]}
+
+
+def test_check_while_only_the_socket_listens(machine):
+    machine.run("systemctl", "stop", "sparekey.service")
+    assert machine.property("sparekey.socket", "ActiveState") == "active"
+    secrets = {"SPAREKEY_SEAM_API_KEY": API_KEY, "SPAREKEY_WEBHOOK_SECRET": SECRET, "SPAREKEY_ADMIN_TOKEN": TOKEN}
+    for findings in (check(machine), check(machine, "sparekey", **secrets)):
+        assert findings["listen.ok"]["detail"] == "sparekey.socket holds listen.port 8443"
+        assert "which does not run" in findings["listen.ok"]["title"]
+    # For another workspace it is in the way.
+    machine.path("/etc/sparekey/other.yaml").write_text(configuration(admin=9470, database="/var/lib/sparekey/other/sparekey.db"))
+    machine.run("chown", "root:sparekey", "/etc/sparekey/other.yaml")
+    for who in ("root", "sparekey"):
+        findings = check(machine, who, "/etc/sparekey/other.yaml", **secrets)
+        assert "sparekey.socket listens there for sparekey.service" in findings["listen.port_taken"]["detail"]
+    machine.path("/etc/sparekey/other.yaml").unlink()
+    machine.run("systemctl", "start", "sparekey.service")
+    findings = check(machine)
+    assert findings["listen.ok"]["title"] == "The daemon runs and has its ports"
+    assert f"process {main_pid(machine)}" in findings["listen.ok"]["detail"]
+
+
 def test_reload(machine):
     machine.path("/etc/sparekey/sparekey.yaml").write_text(configuration(more="log:\n  level: debug\n"))
     machine.run("systemctl", "reload", "sparekey")
@@ -234,7 +229,7 @@ def test_watchdog(machine):
     # Longer than the watchdog's time: it is fed.
     time.sleep(7)
     assert main_pid(machine) == pid
-    machine.run("kill", "-STOP", pid)
+    machine.shell(f"kill -STOP {pid}")
     assert post(machine, an_event()).status_code == 204
     until("another process", lambda: main_pid(machine) not in (0, pid))
     # What systemd itself says of the unit.
@@ -248,29 +243,27 @@ def test_watchdog(machine):
 
 
 def test_restarts_under_load(machine, record_property):
-    with Load(machine) as load:
+    with load(machine) as sent:
         for _ in range(RESTARTS):
-            load.wait_for_more()
+            sent.wait_for_more()
             machine.run("systemctl", "restart", "sparekey")
-        load.wait_for_more()
-    load.check(machine)
+        sent.wait_for_more()
+    check_that_all_came(sent, machine)
     record_property("restarts under load", RESTARTS)
-    record_property("webhooks meanwhile, each answered 204 at the first try", len(load.answers))
+    record_property("webhooks meanwhile, each answered 204 at the first try", len(sent.answers))
 
 
 def test_a_crash_under_load(machine):
     """What was being answered when it was killed is lost to its sender; nothing is refused, and no 204 is untrue."""
-    with Load(machine) as load:
+    with load(machine) as sent:
         for _ in range(5):
-            load.wait_for_more()
+            sent.wait_for_more()
             pid = main_pid(machine)
-            machine.run("kill", "-KILL", pid)
+            machine.shell(f"kill -KILL {pid}")
             until("another process", lambda: main_pid(machine) not in (0, pid))
-        load.wait_for_more()
-    acknowledged = {message_id for message_id, answer in load.answers if answer == 204}
-    assert {answer for _, answer in load.answers} <= {204, None}, "a connection was refused"
-    stored = set(machine.run("sqlite3", "/var/lib/sparekey/sparekey.db", "SELECT svix_id FROM webhook_events").stdout.split())
-    assert acknowledged <= stored
+        sent.wait_for_more()
+    assert sent.statuses() <= {204, None}, "a connection was refused"
+    assert sent.acknowledged() <= stored(machine)
 
 
 # Packages
@@ -286,11 +279,11 @@ def test_upgrade_under_load(machine, tmp_path):
     machine.path("/root").joinpath(newer.name).write_bytes(newer.read_bytes())
     pid = main_pid(machine)
     configured = machine.path("/etc/sparekey/sparekey.yaml").read_text()
-    with Load(machine) as load:
-        load.wait_for_more()
+    with load(machine) as sent:
+        sent.wait_for_more()
         machine.run("dpkg", "-i", f"/root/{newer.name}")
-        load.wait_for_more()
-    load.check(machine)
+        sent.wait_for_more()
+    check_that_all_came(sent, machine)
     assert main_pid(machine) != pid
     assert machine.run("dpkg-query", "-W", "-f", "${Version}", "sparekey").stdout.endswith("-2")
     assert machine.path("/etc/sparekey/sparekey.yaml").read_text() == configured
@@ -312,6 +305,16 @@ def test_an_instance_beside_it(machine):
     assert get(machine, "/readyz", port=9465).status_code == 200
     assert post(machine, an_event(), port=8444).status_code == 204
     assert machine.run("sqlite3", database, "SELECT count(*) FROM webhook_events WHERE source = 'webhook'").stdout.strip() == "1"
+    # Its secrets are found where its unit finds them, and a new one goes there.
+    findings = check(machine, path="/etc/sparekey/two.yaml")
+    assert "configuration.error" not in findings and "secrets.ok" in findings
+    assert "sparekey@two.socket holds listen.port 8444" in findings["listen.ok"]["detail"]
+    registered = machine.run(
+        "sparekey", "webhook", "register", "--config", "/etc/sparekey/two.yaml", "--url", "https://two.example/webhooks/seam").stdout
+    assert "/etc/credstore/sparekey.two.webhook-secret (mode 0600, owner root)" in registered
+    assert "sudo systemctl restart sparekey@two\n" in registered
+    assert "sudo sparekey check --config /etc/sparekey/two.yaml\n" in registered
+    assert machine.path("/etc/credstore/sparekey.webhook-secret").read_text() == SECRET + "\n"
     # The log of the other is not for it to write, even if its configuration says so.
     machine.path("/etc/sparekey/two.yaml").write_text(configuration(8444, 9465))
     machine.run("systemctl", "restart", "sparekey@two", check=False)
