@@ -23,6 +23,10 @@ def commands(rounds, minutes):
         ["power.py", "cut", "weak", "--rounds", fifth, "--minutes", minutes],
         ["storage.py", "--rounds", min(300, fifth * 3)],
         ["resources.py"],
+        ["network.py"],
+        ["hostile.py", "mutations", "--rounds", 100 * rounds, "--minutes", minutes],
+        ["hostile.py", "held", "flood"],
+        ["storm.py", "--rounds", 10 * rounds],
     ]
 
 
