@@ -25,7 +25,7 @@ enum DaemonPresence {
 
     /// Who listens on a port, with the program's name; nil where nobody does, or it is not for this user to see.
     static func listener(port: Int) -> (processID: Int32, program: String)? {
-        let sockets = Set(["/proc/net/tcp", "/proc/net/tcp6"].flatMap { inodes(in: text(of: $0), port: port) })
+        let sockets = Set(listening(port: port).map(\.link))
         guard !sockets.isEmpty else { return nil }
         let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         for processID in processes.compactMap({ Int32($0) }).sorted() {
@@ -41,18 +41,25 @@ enum DaemonPresence {
         return nil
     }
 
-    /// proc(5): local_address is hexadecimal, `0A` is the state LISTEN, the tenth field the inode.
-    private static func inodes(in table: String, port: Int) -> [String] {
-        table.split(separator: "\n").dropFirst().compactMap { line in
-            let fields = line.split(separator: " ")
-            guard fields.count > 9, fields[3] == "0A", let hexadecimal = fields[1].split(separator: ":").last,
-                Int(hexadecimal, radix: 16) == port
-            else { return nil }
-            return "socket:[\(fields[9])]"
+    /// Whether root listens on a port, which everybody may know.
+    static func isRoots(port: Int) -> Bool { listening(port: port).contains { $0.owner == "0" } }
+
+    /// proc(5): local_address is hexadecimal, `0A` is the state LISTEN, the eighth field the user, the tenth the inode.
+    private static func listening(port: Int) -> [(link: String, owner: Substring)] {
+        ["/proc/net/tcp", "/proc/net/tcp6"].flatMap { table in
+            text(of: table).split(separator: "\n").dropFirst().compactMap { line in
+                let fields = line.split(separator: " ")
+                guard fields.count > 9, fields[3] == "0A", let hexadecimal = fields[1].split(separator: ":").last,
+                    Int(hexadecimal, radix: 16) == port
+                else { return nil }
+                return ("socket:[\(fields[9])]", fields[7])
+            }
         }
     }
 
     private static func text(of path: String) -> String {
-        (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+        guard let file = fopen(path, "re") else { return "" }
+        defer { fclose(file) }
+        return String(readingToEndOf: file)
     }
 }

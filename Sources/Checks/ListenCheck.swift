@@ -19,6 +19,8 @@ package struct ListenCheck: Check {
         case had
         /// A socket unit has it for the daemon.
         case held(SocketUnits.Socket)
+        /// Root has it, and this user may not know for whom.
+        case unseen
         case wrong(CheckFinding)
     }
 
@@ -41,6 +43,14 @@ package struct ListenCheck: Check {
         .map { section, host, port in (key: "\(section).port \(port)", judge(section, host, port, daemon: daemon)) }
         let wrong = verdicts.compactMap { if case .wrong(let finding) = $0.1 { finding } else { nil } }
         if !wrong.isEmpty { return wrong }
+        let unseen = verdicts.compactMap { if case .unseen = $0.1 { $0.key } else { nil } }
+        if !unseen.isEmpty {
+            return [
+                CheckFinding(
+                    "listen.unknown", .ok, "Whose the ports are was not seen",
+                    detail: "\(unseen.joined(separator: ", ")): a socket unit's or another program's; ask as root.")
+            ]
+        }
         let held = verdicts.compactMap { key, verdict in
             if case .held(let socket) = verdict { "\(socket.unit) holds \(key)" } else { nil }
         }
@@ -87,7 +97,7 @@ package struct ListenCheck: Check {
         }
         let holder = DaemonPresence.listener(port: port)
         if let holder, holder.processID == daemon { return .had }
-        // What root listens on only root sees; systemd tells everybody what it holds, and for whom.
+        // What root listens on only root sees; systemd tells what it holds, and for whom, over the system's bus.
         if holder == nil || holder?.program == "systemd" {
             if let socket = SocketUnits.ofThisMachine().socket(port: port) {
                 if socket.isFor(settings.unit) { return .held(socket) }
@@ -97,6 +107,7 @@ package struct ListenCheck: Check {
                     fix: "Stop that unit (systemctl disable --now \(socket.unit))")
             }
             if holder != nil || daemon != nil { return .had }
+            if DaemonPresence.isRoots(port: port) { return .unseen }
         }
         let who =
             holder.map { "\($0.program), process \($0.processID), listens there" } ?? "another program listens there"

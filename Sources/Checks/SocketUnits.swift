@@ -31,14 +31,7 @@ struct SocketUnits: Sendable {
         let command = "timeout 10 systemctl list-sockets --no-legend --no-pager --full --plain 2>/dev/null </dev/null"
         guard let pipe = popen(command, "r") else { return SocketUnits(listing: "") }
         defer { pclose(pipe) }
-        var text: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        while text.count < 1 << 20 {
-            let count = fread(&buffer, 1, buffer.count, pipe)
-            guard count > 0 else { break }
-            text += buffer.prefix(count)
-        }
-        return SocketUnits(listing: String(decoding: text, as: UTF8.self))
+        return SocketUnits(listing: String(readingToEndOf: pipe))
     }
 
     /// Whose the port is; nil where it is no socket unit's.
