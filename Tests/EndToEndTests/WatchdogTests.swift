@@ -52,6 +52,8 @@ struct WatchdogTests {
 
             // One lock's worker hangs; all others go on.
             gate.shut()
+            // Whatever is found, the house is left.
+            defer { gate.open() }
             house.model.failCode(house.guest(on: house.lock()))
             try await eventually("the worker hangs") { gate.isHeld.withLock { $0 } }
             clock.move(by: .seconds(3600))
@@ -78,6 +80,8 @@ struct WatchdogTests {
             try await eventually("it is fed") { systemd.feedings >= 3 }
 
             gate.shut()
+            // Whatever is found, the house is left.
+            defer { gate.open() }
             let message = HandMade(#"{"event_id": "1", "event_type": "noise"}"#)
             async let status = house.post(message).status
             try await eventually("a commit hangs") { gate.isHeld.withLock { $0 } }
