@@ -37,6 +37,29 @@ extension Daemon {
         }
     }
 
+    /// Keeps how fast webhooks were answered over a restart. Ends after the listener, so nothing is missing of what it answered.
+    struct HistoryService: Service {
+        private static let pause = Duration.seconds(300)
+
+        let daemon: Daemon
+
+        func run() async throws {
+            await cancelWhenGracefulShutdown {
+                while (try? await Task.sleep(for: Self.pause)) != nil { await save() }
+            }
+            await save()
+        }
+
+        /// A plot is no reason to stop for.
+        private func save() async {
+            do {
+                try await daemon.intake.acknowledgements.save(to: daemon.surroundings.ledger)
+            } catch {
+                daemon.log.warning("The history of answers could not be kept", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
     struct ListenerService: Service {
         let daemon: Daemon
         let ready: @Sendable () async -> Void

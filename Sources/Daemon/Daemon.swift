@@ -121,6 +121,11 @@ package final class Daemon: Sendable {
         defer { surroundings.ledger.close() }
         // Trapped before anything says that this runs: a reload that comes with that word would end the process.
         let hangups = await UnixSignalsSequence(trapping: .sighup)
+        do {
+            try await intake.acknowledgements.restore(from: surroundings.ledger)
+        } catch {
+            log.warning("The history of answers could not be read", metadata: ["error": "\(error)"])
+        }
         try adminServer.start()
         try publicServer.start()
         // Stopped in the reverse order: the listener first, so that what it has read is still committed and answered.
@@ -129,6 +134,7 @@ package final class Daemon: Sendable {
                 services: [
                     ServiceGroupConfiguration.ServiceConfiguration(service: WatchdogService(daemon: self)),
                     ServiceGroupConfiguration.ServiceConfiguration(service: CertificateService(daemon: self)),
+                    ServiceGroupConfiguration.ServiceConfiguration(service: HistoryService(daemon: self)),
                     ServiceGroupConfiguration.ServiceConfiguration(
                         service: WorkerService(daemon: self, hangups: hangups)),
                     ServiceGroupConfiguration.ServiceConfiguration(

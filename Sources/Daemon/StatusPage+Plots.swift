@@ -54,12 +54,12 @@ extension StatusPage {
         let words: String
         var shapes = ""
         if points.isEmpty {
-            words = "No webhook has come since the start."
+            words = "No webhook has come."
         } else {
             let worst = points.map(\.percentile99).max() ?? 0
             let count = points.reduce(0) { $0 + $1.count }
             words =
-                "Webhooks since the start: \(count); in the worst hour 99 of 100 were answered within \(seconds(worst))."
+                "Webhooks: \(count); in the worst hour 99 of 100 were answered within \(seconds(worst))."
             let scale = Double(Self.base) / max(worst, 0.001)
             shapes = points.map { point in
                 let x = hours(since: origin, point.start) * Self.width / (Self.days * 24)

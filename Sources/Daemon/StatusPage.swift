@@ -10,7 +10,7 @@ struct StatusPage {
     /// Rows of `substitution_log`, the newest first.
     let substitutions: [JSONValue]
     let report: Health.Report
-    let acknowledgements: [AckHistory.Hour]
+    let acknowledgements: [AcknowledgementHour]
     let facts: Facts
 
     /// What the daemon knows of itself.

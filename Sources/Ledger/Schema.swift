@@ -26,6 +26,7 @@ enum Schema {
     private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { database in try database.execute(sql: first) }
+        migrator.registerMigration("2") { database in try database.execute(sql: second) }
         return migrator
     }
 
@@ -197,5 +198,13 @@ enum Schema {
             f.next_attempt_at, f.opened_at, f.closed_at, f.original_name, f.original_starts_at, f.original_ends_at,
             f.last_error_type, f.last_request_id, s.substitution_id, s.backup_access_code_id, s.state AS substitution_state
         FROM failovers f LEFT JOIN substitutions s USING (failover_id);
+        """
+
+    /// `buckets`: a JSON array of how many webhooks of that hour were answered within each bound.
+    private static let second = """
+        CREATE TABLE acknowledgement_hours (
+            hour TEXT NOT NULL PRIMARY KEY,
+            buckets TEXT NOT NULL
+        ) STRICT;
         """
 }

@@ -1,3 +1,4 @@
+import Ledger
 import Testing
 import Time
 

@@ -26,6 +26,20 @@ struct RestartTests {
         }
     }
 
+    @Test func answersBeforeAStopAreCountedAfterIt() async throws {
+        try await House.with { house in
+            let lock = house.lock()
+            house.model.isWebhookSenderPaused = true
+            for _ in 0..<2 {
+                #expect(try await house.post(HandMade.failure(of: house.guest(on: lock), on: lock)).status == 204)
+                try await house.stop()
+                try await house.start()
+            }
+            let page = String(decoding: try await house.admin("GET", "/").body, as: UTF8.self)
+            #expect(page.contains("Webhooks: 2;"))
+        }
+    }
+
     @Test func messagesTakenButNotReadAreRead() async throws {
         try await House.with { house in
             let lock = house.lock()

@@ -32,7 +32,7 @@ PARSER = [
      "cursor = end + 2", "cursor = end + (FAULT && buffer[end] == Octet.lineFeed ? 1 : 2)"),
     ("a CR may stand without its LF", "RequestParser+Lines.swift", *guard("bytes[index + 1] == Octet.lineFeed")),
     ("control bytes are taken", "RequestParser+Lines.swift",
-     "case 0..<0x20 where byte != Octet.tab, Octet.delete:", "case 0..<0x20 where byte != Octet.tab && !FAULT:"),
+     "case 0..<0x20 where byte != Octet.tab, Octet.delete:", "case 0..<0x20 where byte != Octet.tab && !FAULT, Octet.delete:"),
     ("a line has no bound", "RequestParser+Lines.swift", *guard("index < bound")),
     ("any number of fields is taken", "RequestParser+Lines.swift", *guard("fieldCount <= limits.maxFields")),
     ("blanks after a value are kept", "RequestParser+Lines.swift",

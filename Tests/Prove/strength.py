@@ -22,10 +22,13 @@ private let chosenFault = getenv("SPAREKEY_FAULT").flatMap { Int(String(cString:
 
 private func isFault(_ number: Int) -> Bool { chosenFault == number }
 """
-#: The tests nearest to a room, which are asked first.
+#: The tests nearest to a room, the quickest first.
 NEAREST = {
-    "parser": "HTTPServerTests|StrictnessTests", "verifier": "SignaturesTests",
-    "intake": "LedgerTests|IntakeTests|CommitFailureTests", "ledger": "LedgerTests|FailoverTests", "policy": "PolicyTests|FailoverTests",
+    "parser": ["RequestParserTests|ConnectionStateTests", "HTTPServerTests|StrictnessTests"],
+    "verifier": ["SignaturesTests"],
+    "intake": ["LedgerTests", "IntakeTests|CommitFailureTests"],
+    "ledger": ["LedgerTests", "FailoverTests|DeliveryTests"],
+    "policy": ["PolicyTests", "FailoverTests"],
 }
 #: What hangs for so long is caught: seconds.
 PATIENCE = 400
@@ -72,12 +75,14 @@ def swift(*more):
     return ["swift", "test", "--skip-build", *os.environ.get("SWIFT_FLAGS", "").split(), *more]
 
 
-def stages(room):
-    """Whom a fault is given to, the nearest first."""
-    yield f"{NEAREST[room]}", swift("--filter", NEAREST[room])
-    yield "other Swift tests", swift("--skip", f"SimulationTests|{NEAREST[room]}")
-    yield "simulation", swift("--filter", "SimulationTests")
-    yield "Python tests", [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "Tests/Python"]
+def stages(room, nearest):
+    """Whom a fault is given to, in turn."""
+    for names in NEAREST[room]:
+        yield names, swift("--filter", names)
+    if not nearest:
+        yield "other Swift tests", swift("--skip", "|".join(["SimulationTests", *NEAREST[room]]))
+        yield "simulation", swift("--filter", "SimulationTests")
+        yield "Python tests", [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "Tests/Python"]
 
 
 def passes(command, number, log):
@@ -106,11 +111,11 @@ def main():
     build()
     chosen = [(number, fault) for number, fault in enumerate(FAULTS) if fault.room in report.parts]
     chosen = sorted(report.chance.sample(chosen, min(options.rounds, len(chosen))))
-    asked = {name: command for room in report.parts for name, command in stages(room)}
+    asked = {name: command for room in report.parts for name, command in stages(room, options.nearest)}
     healthy = HOME / "logs/healthy.txt"
     healthy.write_text("")
     for name, command in asked.items():
-        if (not options.nearest or name in NEAREST.values()) and not passes(command, -1, healthy):
+        if not passes(command, -1, healthy):
             report.row("tests without a fault", f"{name} fail, see {healthy.relative_to(ROOT)}", False)
             report.exit()
     for room in report.parts:
@@ -119,8 +124,7 @@ def main():
         for number, fault in here:
             began, log = time.monotonic(), HOME / f"logs/{number}.txt"
             log.write_text("")
-            by = next((name for name, command in stages(room)
-                       if (not options.nearest or name in NEAREST.values()) and not passes(command, number, log)), None)
+            by = next((name for name, command in stages(room, options.nearest) if not passes(command, number, log)), None)
             print(f"{number:3} {room}: {fault.name}: {f'caught by {by}' if by else 'NOT CAUGHT'}"
                   f" ({time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
             caught, missed = caught + (by is not None), missed + ([] if by else [fault.name])

@@ -52,6 +52,8 @@ NAMES = {
     "Deliveries waited for a way that is not configured any more": {"count"},
     "Deliveries of removed ways stay": {"error"},
     "Retention": set(),
+    "The history of answers could not be kept": {"error"},
+    "The history of answers could not be read": {"error"},
     # Of the whole daemon.
     "Ready": set(),
     "Stopping": set(),

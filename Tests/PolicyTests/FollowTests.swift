@@ -1,0 +1,60 @@
+import Policy
+import Testing
+import Time
+
+/// How a stay with a backup code goes on, row by row.
+struct FollowTests {
+    private static let now = Timestamp(secondsSinceEpoch: 1_800_000_000)
+    private static let end = now + .seconds(86_400)
+
+    private static func original(errors: [Policy.Issue] = [Policy.Issue(code: "failed_to_set_on_device")]) -> AccessCode
+    {
+        AccessCode(
+            id: "original", deviceID: "lock", status: errors.isEmpty ? "set" : "unset", startsAt: now, endsAt: end,
+            errors: errors)
+    }
+
+    private static func backup(_ change: (inout AccessCode) -> Void = { _ in }) -> AccessCode {
+        var code = AccessCode(
+            id: "backup", deviceID: "lock", status: "set", startsAt: now, endsAt: end, pin: PIN("4711"), isBackup: true)
+        change(&code)
+        return code
+    }
+
+    /// A stay that goes on as recorded.
+    private static func stay(_ change: (inout FollowedStay) -> Void = { _ in }) -> FollowedStay {
+        var stay = FollowedStay(
+            original: original(), backup: backup(), recordedPIN: PIN("4711"), recordedStartsAt: now,
+            recordedEndsAt: end, hasRecovered: false, isBeingRemoved: false, onCancel: .endBackup, now: now)
+        change(&stay)
+        return stay
+    }
+
+    private static let stuck = backup { $0.errors = [Policy.Issue(code: "failed_to_remove_from_device")] }
+    private static let other = backup { $0.pin = PIN("4712") }
+    private static let shorter = backup { $0.endsAt = now + .seconds(60) }
+
+    @Test(arguments: [
+        (stay(), FollowDecision.nothing),
+        (stay { $0.now = end }, .end),
+        (stay { $0.now = end - .milliseconds(1) }, .nothing),
+        (stay { ($0.original, $0.backup, $0.now) = (nil, nil, end) }, .end),
+        (stay { $0.backup = nil }, .revoke(wasWanted: false)),
+        (stay { ($0.backup, $0.isBeingRemoved) = (nil, true) }, .revoke(wasWanted: true)),
+        (stay { $0.isBeingRemoved = true }, .awaitRemoval),
+        (stay { ($0.backup, $0.isBeingRemoved) = (stuck, true) }, .escalateRemoval),
+        (stay { $0.backup = stuck }, .nothing),
+        (stay { $0.original = nil }, .removeBackup),
+        (stay { ($0.original, $0.onCancel) = (nil, .keep) }, .nothing),
+        (stay { $0.backup = shorter }, .moveEnd(to: end)),
+        (stay { $0.recordedEndsAt = now + .seconds(60) }, .refresh(backup())),
+        (stay { $0.recordedStartsAt = nil }, .refresh(backup())),
+        (stay { $0.backup = other }, .refresh(other)),
+        (stay { $0.backup = backup { $0.pin = nil } }, .nothing),
+        (stay { $0.original = original(errors: []) }, .noteRecovery),
+        (stay { ($0.original, $0.hasRecovered) = (original(errors: []), true) }, .nothing),
+    ])
+    func goesOn(_ stay: FollowedStay, _ expected: FollowDecision) {
+        #expect(follow(stay) == expected)
+    }
+}
