@@ -167,6 +167,7 @@ extension Ledger {
             return try pool.writeWithoutTransaction { database in
                 var outcomes: [AppendOutcome] = []
                 try database.inTransaction(.immediate) {
+                    try assertInPlace(pool)
                     var insertion = InboxInsertion(database)
                     outcomes = try insertion.insert(messages)
                     try interruption(.beforeCommit)
@@ -177,8 +178,8 @@ extension Ledger {
             }
         } catch {
             let failure = LedgerError(error, path: path)
-            // Nothing that the failed connection says from here on counts.
-            replace(pool)
+            // Nothing that the failed connection says from here on counts. Where another program holds the lock, nothing was tried.
+            if failure.code != .locked { replace(pool) }
             return messages.map { _ in .failed(failure) }
         }
     }

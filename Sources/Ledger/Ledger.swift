@@ -35,7 +35,7 @@ package final class Ledger: Sendable {
     private let openings = DispatchQueue(label: "sparekey.ledger.openings")
 
     private enum Connection {
-        case open(DatabasePool)
+        case open(OpenedDatabase)
         /// A commit failed, and so did opening the file again. The next call tries.
         case failed
         case closed
@@ -53,7 +53,7 @@ package final class Ledger: Sendable {
         self.random = random
         self.interruption = interruption
         lock = try LedgerLock(databasePath: path)
-        connection = Mutex(.open(try Self.open(path: path)))
+        connection = Mutex(.open(try DatabaseOpening(path: path, .atStart).open()))
     }
 
     /// Opens the database of a daemon that may be running, for a few short writes of another process. SQLite's own locks keep the
@@ -70,7 +70,7 @@ package final class Ledger: Sendable {
                 .missing, reason: "\(path): there is no database yet",
                 hint: "`sparekey serve` creates it; is database.path the one that the daemon uses?")
         }
-        connection = Mutex(.open(try Self.open(path: path, isShared: true)))
+        connection = Mutex(.open(try DatabaseOpening(path: path, .shared).open()))
     }
 
     /// Moves the WAL into the database and closes it. What is called afterwards throws.
@@ -80,12 +80,12 @@ package final class Ledger: Sendable {
                 defer { connection = .closed }
                 return connection
             }
-            if case .open(let pool) = former {
+            if case .open(let opened) = former {
                 // Whoever shares the database leaves its WAL to the daemon.
                 if lock != nil {
-                    _ = try? pool.writeWithoutTransaction { database in try database.checkpoint(.truncate) }
+                    _ = try? opened.pool.writeWithoutTransaction { database in try database.checkpoint(.truncate) }
                 }
-                try? pool.close()
+                try? opened.pool.close()
             }
             lock?.release()
         }
@@ -96,10 +96,23 @@ package final class Ledger: Sendable {
         if let pool = try openPool() { return pool }
         return try opening.withLock { _ throws(LedgerError) in
             if let pool = try openPool() { return pool }
-            let pool = try Self.open(path: path, isShared: lock == nil)
-            connection.withLock { $0 = .open(pool) }
-            return pool
+            let opened = try reopening.open()
+            connection.withLock { $0 = .open(opened) }
+            return opened.pool
         }
+    }
+
+    /// - Throws: `LedgerError` where the files that `pool` has open are not at their path any more: what is committed into them would
+    ///   be found by nobody.
+    func assertInPlace(_ pool: DatabasePool) throws(LedgerError) {
+        let files: OpenedFiles? = connection.withLock { connection in
+            guard case .open(let opened) = connection, opened.pool === pool else { return nil }
+            return opened.files
+        }
+        guard let files, !files.areInPlace else { return }
+        throw LedgerError(
+            .storage, reason: "\(path): was moved or removed while in use",
+            hint: "Put the database's files back: they are opened again by themselves.")
     }
 
     /// Closes the connections after a failure and opens new ones, so that WAL recovery decides what a failed commit left behind:
@@ -108,15 +121,15 @@ package final class Ledger: Sendable {
     func replace(_ failed: DatabasePool) {
         opening.withLock { _ in
             let isCurrent = connection.withLock { connection in
-                guard case .open(let pool) = connection, pool === failed else { return false }
+                guard case .open(let opened) = connection, opened.pool === failed else { return false }
                 connection = .failed
                 return true
             }
             guard isCurrent else { return }
             try? failed.close()
             // If it cannot be opened now, the next call tries.
-            guard let pool = try? Self.open(path: path, isShared: lock == nil) else { return }
-            connection.withLock { $0 = .open(pool) }
+            guard let opened = try? reopening.open() else { return }
+            connection.withLock { $0 = .open(opened) }
         }
     }
 
@@ -127,6 +140,7 @@ package final class Ledger: Sendable {
     {
         try await writing { [interruption] pool in
             let value = try await pool.write { database in
+                try self.assertInPlace(pool)
                 let value = try body(database)
                 try interruption(.beforeCommit)
                 return value
@@ -134,6 +148,12 @@ package final class Ledger: Sendable {
             try interruption(.afterCommit)
             return value
         }
+    }
+
+    /// Whether a commit succeeds now, tried with one that changes nothing.
+    package func canCommit() async -> Bool {
+        // It writes the first page in any case.
+        (try? await write { database in try database.execute(sql: "PRAGMA user_version = 0") }) != nil
     }
 
     /// For what SQLite does outside transactions only.
@@ -177,7 +197,7 @@ package final class Ledger: Sendable {
     /// Nil after a failure.
     private func openPool() throws(LedgerError) -> DatabasePool? {
         switch connection.withLock({ $0 }) {
-        case .open(let pool): return pool
+        case .open(let opened): return opened.pool
         case .failed: return nil
         case .closed:
             throw LedgerError(.storage, reason: "\(path): was closed", hint: "Sparekey is stopping: ask again later.")
@@ -194,56 +214,7 @@ package final class Ledger: Sendable {
         return try opened.get()
     }
 
-    private static func open(path: String, isShared: Bool = false) throws(LedgerError) -> DatabasePool {
-        do {
-            var configuration = Configuration()
-            configuration.foreignKeysEnabled = true
-            // Readers of other programs never block a writer in WAL; a copy being taken or a checkpoint may for a moment.
-            configuration.busyMode = .timeout(5)
-            configuration.maximumReaderCount = 4
-            configuration.prepareDatabase { database in
-                try database.execute(sql: "PRAGMA secure_delete = ON")
-            }
-            if !isShared { createPrivately(path) }
-            let pool = try DatabasePool(path: path, configuration: configuration)
-            try pool.writeWithoutTransaction { database in
-                // Entering WAL set `synchronous` to NORMAL, under which a power cut loses acknowledged commits.
-                // https://www.sqlite.org/pragma.html#pragma_synchronous
-                try database.execute(sql: "PRAGMA synchronous = FULL")
-                // 16 MB: a checkpoint's two syncs then come four times less often than by default between an event and its answer.
-                try database.execute(sql: "PRAGMA wal_autocheckpoint = 4000")
-            }
-            if isShared { try Schema.assertCurrent(pool, path: path) } else { try Schema.migrate(pool, path: path) }
-            try pool.writeWithoutTransaction { database in try assertDurable(database, path: path) }
-            return pool
-        } catch {
-            throw LedgerError(error, path: path)
-        }
-    }
-
-    /// The file is 0640 whatever the umask: SQLite gives the WAL and its index the database's own mode.
-    ///
-    /// Only a new file is opened here: closing a descriptor of one that SQLite has open would drop this process's locks on it.
-    /// https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
-    private static func createPrivately(_ path: String) {
-        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o640)
-        guard descriptor >= 0 else { return }
-        fchmod(descriptor, 0o640)
-        Glibc.close(descriptor)
-    }
-
-    private static func assertDurable(_ database: Database, path: String) throws {
-        let expected: [(String, DatabaseValue)] = [
-            ("journal_mode", "wal".databaseValue), ("synchronous", 2.databaseValue), ("foreign_keys", 1.databaseValue),
-            ("secure_delete", 1.databaseValue),
-        ]
-        for (setting, value) in expected {
-            let found = try DatabaseValue.fetchOne(database, sql: "PRAGMA \(setting)")
-            guard found == value else {
-                throw LedgerError(
-                    .notDurable, reason: "\(path): SQLite did not accept \(setting) = \(value)",
-                    hint: "The file system must support WAL: use a local disk, not a network file system.")
-            }
-        }
+    private var reopening: DatabaseOpening {
+        DatabaseOpening(path: path, lock == nil ? .shared : .afterFailure)
     }
 }

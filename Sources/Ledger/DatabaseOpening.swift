@@ -1,0 +1,122 @@
+internal import GRDB
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// The connections to a database, and the files that they have open.
+struct OpenedDatabase: Sendable {
+    var pool: DatabasePool
+    var files: OpenedFiles
+}
+
+/// Opens the database so that what is committed is durable, and asserts that it is.
+struct DatabaseOpening {
+    enum Occasion {
+        case atStart
+        /// Then the file must be there: one made anew, where a folder is away for a while, would take what nobody finds.
+        case afterFailure
+        /// A daemon has it: nothing is created, migrated or moved.
+        case shared
+    }
+
+    let path: String
+    let occasion: Occasion
+
+    init(path: String, _ occasion: Occasion) {
+        self.path = path
+        self.occasion = occasion
+    }
+
+    func open() throws(LedgerError) -> OpenedDatabase {
+        do {
+            var configuration = Configuration()
+            configuration.foreignKeysEnabled = true
+            // Readers of other programs never block a writer in WAL; a copy being taken or a checkpoint may for a moment.
+            configuration.busyMode = .timeout(5)
+            configuration.maximumReaderCount = 4
+            configuration.prepareDatabase { database in
+                try database.execute(sql: "PRAGMA secure_delete = ON")
+            }
+            switch occasion {
+            case .atStart: createPrivately()
+            case .afterFailure: try assertExists()
+            case .shared: break
+            }
+            let pool = try DatabasePool(path: path, configuration: configuration)
+            try pool.writeWithoutTransaction { database in
+                // Entering WAL set `synchronous` to NORMAL, under which a power cut loses acknowledged commits.
+                // https://www.sqlite.org/pragma.html#pragma_synchronous
+                try database.execute(sql: "PRAGMA synchronous = FULL")
+                // 16 MB: a checkpoint's two syncs then come four times less often than by default between an event and its answer.
+                try database.execute(sql: "PRAGMA wal_autocheckpoint = 4000")
+                try emptyWAL(database)
+            }
+            if occasion == .shared {
+                try Schema.assertCurrent(pool, path: path)
+            } else {
+                try Schema.migrate(pool, path: path)
+            }
+            try pool.writeWithoutTransaction { database in try assertDurable(database) }
+            return OpenedDatabase(pool: pool, files: OpenedFiles(path: path))
+        } catch {
+            throw LedgerError(error, path: path)
+        }
+    }
+
+    /// The file is 0640 whatever the umask: SQLite gives the WAL and its index the database's own mode.
+    ///
+    /// Only a new file is opened here: closing a descriptor of one that SQLite has open would drop this process's locks on it.
+    /// https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    private func createPrivately() {
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o640)
+        guard descriptor >= 0 else { return }
+        fchmod(descriptor, 0o640)
+        Glibc.close(descriptor)
+    }
+
+    private func assertExists() throws(LedgerError) {
+        guard access(path, F_OK) != 0 else { return }
+        throw LedgerError(
+            .storage, reason: "\(path): is not there any more",
+            hint: "Put the database back, or start Sparekey again to begin a new one.")
+    }
+
+    /// Moves what the WAL holds into the database and empties it.
+    ///
+    /// After a failed sync, Linux shows what it could not write as if it were on the disk. Recovery takes it for committed, and after a
+    /// power cut the WAL would end there, before all that was acknowledged since. Moved into the database, it is written once more.
+    /// https://lwn.net/Articles/752063, https://www.sqlite.org/walformat.html#recovery
+    private func emptyWAL(_ database: Database) throws {
+        switch occasion {
+        case .shared: return
+        case .afterFailure: _ = try database.checkpoint(.truncate)
+        case .atStart:
+            // The same failure may have ended the process before. But a start waits for nobody who reads.
+            try database.execute(sql: "PRAGMA busy_timeout = 0")
+            defer { try? database.execute(sql: "PRAGMA busy_timeout = 5000") }
+            do {
+                _ = try database.checkpoint(.truncate)
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+                return
+            }
+        }
+    }
+
+    private func assertDurable(_ database: Database) throws {
+        let expected: [(String, DatabaseValue)] = [
+            ("journal_mode", "wal".databaseValue), ("synchronous", 2.databaseValue), ("foreign_keys", 1.databaseValue),
+            ("secure_delete", 1.databaseValue),
+        ]
+        for (setting, value) in expected {
+            let found = try DatabaseValue.fetchOne(database, sql: "PRAGMA \(setting)")
+            guard found == value else {
+                throw LedgerError(
+                    .notDurable, reason: "\(path): SQLite did not accept \(setting) = \(value)",
+                    hint: "The file system must support WAL: use a local disk, not a network file system.")
+            }
+        }
+    }
+}
