@@ -108,7 +108,7 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests("Sandbox", ["Crypto", "HTTPClient", "JSON", "Signatures", "Time"]),
-        tests("Daemon", ["JSON", "Ledger", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests("Daemon", ["JSON", "Ledger", "Policy", "Time", logging, .product(name: "GRDB", package: "GRDB.swift")]),
         tests(
             "HTTPServer", ["ChildProcess", "COpenSSL", "Crypto", "HTTPClient", "Strictness", "Time"],
             exclude: ["Fixtures"]),

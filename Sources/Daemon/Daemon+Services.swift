@@ -114,7 +114,7 @@ extension Daemon {
         private func probe(every pause: Duration) async {
             while (try? await Task.sleep(for: pause)) != nil {
                 await daemon.publicServer.probe()
-                daemon.intake.probe()
+                await daemon.intake.probe()
             }
         }
     }

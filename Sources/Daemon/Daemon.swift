@@ -51,13 +51,14 @@ package final class Daemon: Sendable {
         let pulse = Pulse(now: pulseClock)
         var surroundings = Workers.Surroundings(
             ledger: ledger, clock: clock, random: random, metrics: metrics, health: Health(pulse: pulse),
-            pulse: pulse, log: log,
+            pulse: pulse, log: log, outage: Outage(log: log),
             inboxChanged: Wakeup(),
             intakeRefused: Wakeup(), failoversChanged: Wakeup(), deliveriesChanged: Wakeup(),
             substitutionsChanged: Wakeup(), observe: observe)
         let intake = Intake(
             rules: rules, ledger: ledger, clock: clock, metrics: metrics, health: surroundings.health,
-            part: pulse.begin("intake"), log: log, inboxChanged: surroundings.inboxChanged,
+            part: pulse.begin("intake"), log: log, outage: surroundings.outage,
+            inboxChanged: surroundings.inboxChanged,
             refused: surroundings.intakeRefused)
         surroundings.isIntakeBusy = { intake.isBusy }
         let certificate = try settings.listen.tls.identityFiles.map { files in

@@ -31,13 +31,15 @@ final class Intake: Sendable {
     private let log: Logger
     private let inboxChanged: Wakeup
     private let refused: Wakeup
+    private let ledger: Ledger
+    private let settlement: Settlement
     private let writer: InboxWriter<Ticket>
     private let lastRefusal = Mutex<String?>(nil)
     let acknowledgements = AckHistory()
 
     init(
         rules: Rules, ledger: Ledger, clock: any WallClock, metrics: Metrics, health: Health, part: Pulse.Part,
-        log: Logger, inboxChanged: Wakeup, refused: Wakeup
+        log: Logger, outage: Outage, inboxChanged: Wakeup, refused: Wakeup
     ) {
         self.rules = Mutex(rules)
         self.clock = clock
@@ -48,8 +50,10 @@ final class Intake: Sendable {
         self.inboxChanged = inboxChanged
         self.refused = refused
         let settlement = Settlement(
-            metrics: metrics, health: health, part: part, log: log, inboxChanged: inboxChanged, refused: refused,
-            clock: clock, acknowledgements: acknowledgements)
+            metrics: metrics, health: health, part: part, log: log, outage: outage, inboxChanged: inboxChanged,
+            refused: refused, clock: clock, acknowledgements: acknowledgements)
+        self.ledger = ledger
+        self.settlement = settlement
         writer = InboxWriter(ledger: ledger) { settlement.answer($0, $1) }
     }
 
@@ -99,8 +103,12 @@ final class Intake: Sendable {
     var isBusy: Bool { writer.queuedMessages > 0 }
 
     /// Beats while nothing waits for a commit; while something does, each commit beats for itself, and one that hangs does not.
-    func probe() {
-        if writer.isIdle { part.beat(succeeded: !health.commitsFail) }
+    ///
+    /// After a failed commit it tries one: a sender that asks first whether the daemon is ready would never send another webhook.
+    func probe() async {
+        guard writer.isIdle else { return }
+        if health.commitsFail, await ledger.canCommit() { settlement.noteSuccess() }
+        part.beat(succeeded: !health.commitsFail)
     }
 
     /// Returns once everything accepted is answered.
@@ -149,6 +157,7 @@ private struct Settlement: Sendable {
     let health: Health
     let part: Pulse.Part
     let log: Logger
+    let outage: Outage
     let inboxChanged: Wakeup
     let refused: Wakeup
     let clock: any WallClock
@@ -183,17 +192,22 @@ private struct Settlement: Sendable {
             default: nil
             }
         if let failure {
-            if !health.commitsFail {
+            if !health.commitsFail, !outage.isTold {
                 log.critical(
                     "Webhooks cannot be committed; Seam is told to try again", metadata: ["error": "\(failure)"])
             }
             refused.signal()
-        } else if health.commitsFail {
-            log.notice("Webhooks are committed again")
+            health.noteCommit(failure: failure)
+        } else {
+            noteSuccess()
         }
-        health.noteCommit(failure: failure)
         part.beat(succeeded: failure == nil)
         inboxChanged.signal()
+    }
+
+    func noteSuccess() {
+        if health.commitsFail { log.notice("Webhooks are committed again") }
+        health.noteCommit(failure: nil)
     }
 }
 

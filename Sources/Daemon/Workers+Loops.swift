@@ -39,11 +39,11 @@ extension Workers {
                         await watched("lane", within: callPatience) {
                             do {
                                 try await engine.work(lane)
+                                surroundings.outage.ended("lane")
                             } catch  where Task.isCancelled {
                                 // A stop or a reload: the ledger says where to go on.
                             } catch {
-                                surroundings.log.error(
-                                    "A failover could not be recorded", metadata: error.metadata(lane.names))
+                                surroundings.tell("A failover could not be recorded", of: "lane", error, names: lane.names)
                                 // The ledger is away: asking it again at once would only spin.
                                 try? await surroundings.clock.sleep(for: .seconds(1))
                             }
@@ -76,9 +76,9 @@ extension Workers {
                         await watched("stay", within: callPatience) {
                             do {
                                 try await follower.look(at: substitution)
+                                surroundings.outage.ended("stay")
                             } catch {
-                                surroundings.log.error(
-                                    "A stay could not be recorded", metadata: error.metadata(substitution.names))
+                                surroundings.tell("A stay could not be recorded", of: "stay", error, names: substitution.names)
                                 try? await surroundings.clock.sleep(for: .seconds(1))
                             }
                         }
@@ -132,9 +132,9 @@ extension Workers {
                         await watched("delivery", within: deliveryPatience) {
                             do {
                                 try await worker.carryOut(delivery)
+                                surroundings.outage.ended("delivery")
                             } catch {
-                                surroundings.log.error(
-                                    "A delivery could not be recorded", metadata: error.metadata(delivery.names))
+                                surroundings.tell("A delivery could not be recorded", of: "delivery", error, names: delivery.names)
                                 // The ledger is away: asking it again at once would only spin.
                                 try? await surroundings.clock.sleep(for: .seconds(1))
                             }
@@ -164,10 +164,10 @@ extension Workers {
                         pause = min(pause, next.duration(since: surroundings.clock.now()))
                     }
                     hasSucceeded = true
+                    surroundings.outage.ended(name)
                 } catch {
                     if Task.isCancelled { return }
-                    surroundings.log.error(
-                        "A worker failed and goes on", metadata: error.metadata(["worker": name]))
+                    surroundings.tell("A worker failed and goes on", of: name, error)
                     try? await surroundings.clock.sleep(for: .seconds(1))
                     pause = .zero
                 }

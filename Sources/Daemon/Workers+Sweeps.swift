@@ -17,6 +17,7 @@ extension Workers {
                     let added = try await sweep.sweep()
                     failures = 0
                     hasSucceeded = true
+                    surroundings.outage.ended("sweep")
                     surroundings.metrics.add(
                         to: "sparekey_sweeps_total", [("result", "ok")], help: "Sweeps of Seam's events by result.")
                     if added > 0 {
@@ -29,7 +30,7 @@ extension Workers {
                     failures += 1
                     surroundings.metrics.add(
                         to: "sparekey_sweeps_total", [("result", "failed")], help: "Sweeps of Seam's events by result.")
-                    surroundings.log.warning("A sweep of Seam's events failed", metadata: error.metadata())
+                    surroundings.tell("A sweep of Seam's events failed", of: "sweep", error, level: .warning)
                     let backoff = Backoff(initial: .seconds(5), maximum: max(.seconds(5), sweepInterval))
                     pause = surroundings.random.delay(backoff, afterAttempt: failures)
                 }
@@ -52,9 +53,10 @@ extension Workers {
                 do {
                     try await stateSweep.readDevices()
                     hasSucceeded = true
+                    surroundings.outage.ended("locks")
                 } catch {
                     if Task.isCancelled { return }
-                    surroundings.log.warning("The locks could not be read", metadata: error.metadata())
+                    surroundings.tell("The locks could not be read", of: "locks", error, level: .warning)
                 }
                 part.beat(within: sweepInterval + callPatience, succeeded: hasSucceeded)
                 try? await surroundings.clock.sleep(for: sweepInterval)
@@ -95,6 +97,7 @@ extension Workers {
                 do {
                     let report = try await surroundings.ledger.purge(
                         pins: retention.pins, events: retention.events, now: surroundings.clock.now())
+                    surroundings.outage.ended("retention")
                     if !report.isWALEmpty { pause = .seconds(60) }
                     if report.pins + report.maskedEvents + report.removedBodies > 0 {
                         surroundings.log.notice(
@@ -106,7 +109,7 @@ extension Workers {
                     }
                 } catch {
                     if Task.isCancelled { return }
-                    surroundings.log.error("Retention could not be applied", metadata: ["error": "\(error)"])
+                    surroundings.tell("Retention could not be applied", of: "retention", error)
                     pause = .seconds(60)
                 }
                 part.beat(within: pause + .seconds(3600))

@@ -21,6 +21,7 @@ struct Workers: Sendable {
         var health: Health
         var pulse: Pulse
         var log: Logger
+        var outage: Outage
         var inboxChanged: Wakeup
         var intakeRefused: Wakeup
         var failoversChanged: Wakeup
@@ -156,6 +157,19 @@ struct Workers: Sendable {
             ways.append((.command, CommandWay(arguments: command, timeout: settings.delivery.timeout)))
         }
         return ways
+    }
+}
+
+extension Workers.Surroundings {
+    /// Says what has failed, once for each outage where it is the database.
+    ///
+    /// - Parameter names: what it is about.
+    func tell(
+        _ message: Logger.Message, of part: String, _ error: any Error, names: [String: String] = [:],
+        level: Logger.Level = .error
+    ) {
+        if outage.takes(error, of: part, isKnown: health.commitsFail) { return }
+        log.log(level: level, message, metadata: error.metadata(names.merging(["worker": part]) { $1 }))
     }
 }
 

@@ -56,7 +56,8 @@ package struct InboxWorker: Sendable {
     ) async throws(LedgerError) -> SettledEvents {
         do throws(LedgerError) {
             return try await ledger.settle(triaged.map { ($0.event.inboxID, $0.verdict) }, now: clock.now())
-        } catch  where triaged.count == 1 {
+        } catch  where triaged.count == 1 || error.code != .database {
+            // Where the storage fails no single event is to blame.
             throw error
         } catch {
             log.warning("Settling a batch of events failed, now one by one", metadata: ["error": "\(error)"])

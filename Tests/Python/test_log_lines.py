@@ -66,6 +66,8 @@ NAMES = {
     "All parts make progress again": set(),
     "Parts of the daemon make no progress": {"stalled"},
     "listen.port is not the socket unit's": {"listening"},
+    "The database cannot be used": {"worker", "error"},
+    "The database can be used again": set(),
     "Webhooks cannot be committed": {"error"},
     "Webhooks are committed again": set(),
     "No connection can be accepted": {"listener", "errno"},
@@ -76,7 +78,8 @@ NAMES = {
     "\\(warning)": set(),
 }
 
-CALL = re.compile(r'log\.(?:log\(\s*level:[^"]*?|(?:debug|info|notice|warning|error|critical)\(\s*)"((?:[^"\\]|\\.)*)"')
+CALL = re.compile(
+    r'(?:log\.(?:log\(\s*level:[^"]*?|(?:debug|info|notice|warning|error|critical)\(\s*)|surroundings\.tell\(\s*)"((?:[^"\\]|\\.)*)"')
 
 
 def needed(message):

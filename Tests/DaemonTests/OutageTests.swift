@@ -1,0 +1,72 @@
+import Ledger
+import Logging
+import Synchronization
+import Testing
+
+@testable import Daemon
+
+@Suite struct OutageTests {
+    private static let failure = LedgerError(.storage, reason: "disk I/O error", hint: "Look at it.")
+
+    @Test func manyWorkersTellOnce() {
+        let lines = Lines()
+        let outage = Outage(log: lines.logger)
+        for part in ["inbox", "failover", "inbox", "sweep", "failover"] {
+            #expect(outage.takes(Self.failure, of: part, isKnown: false))
+        }
+        #expect(
+            lines.all == ["critical The database cannot be used; webhooks are refused, and what is to be done waits"])
+        outage.ended("inbox")
+        outage.ended("failover")
+        // One that writes still fails, whatever those say that only read.
+        #expect(outage.takes(Self.failure, of: "inbox", isKnown: false))
+        outage.ended("sweep")
+        outage.ended("deliveries")
+        #expect(lines.all.count == 1)
+        outage.ended("inbox")
+        #expect(lines.all.dropFirst() == ["notice The database can be used again"])
+        // The next one is another.
+        #expect(outage.takes(Self.failure, of: "inbox", isKnown: false))
+        #expect(lines.all.count == 3)
+    }
+
+    @Test func whatTheIntakeHasToldIsNotToldAgain() {
+        let lines = Lines()
+        let outage = Outage(log: lines.logger)
+        #expect(outage.takes(Self.failure, of: "inbox", isKnown: true))
+        outage.ended("inbox")
+        #expect(lines.all == [])
+    }
+
+    @Test func anythingElseIsForTheWorkerToTell() {
+        let outage = Outage(log: Lines().logger)
+        #expect(!outage.takes(CancellationError(), of: "inbox", isKnown: false))
+        #expect(!outage.takes(LedgerError(.database, reason: "", hint: ""), of: "inbox", isKnown: false))
+    }
+}
+
+/// What was logged, by level and message.
+private final class Lines: Sendable {
+    private let state = Mutex<[String]>([])
+
+    var all: [String] { state.withLock { $0 } }
+
+    var logger: Logger {
+        Logger(label: "test") { [self] _ in Handler(lines: self) }
+    }
+
+    private struct Handler: LogHandler {
+        let lines: Lines
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.debug
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            lines.state.withLock { $0.append("\(event.level) \(event.message)") }
+        }
+    }
+}
