@@ -32,6 +32,9 @@ package struct Limits: Sendable {
     package var writeTimeout: Duration = .seconds(15)
     /// For the handler to answer, then the server answers 503 with `Retry-After: 1` itself; nil waits for ever.
     package var responseTimeout: Duration? = .seconds(5)
+    /// From the last time that descriptors were wanting until that is taken for over: at the edge of it every other connection
+    /// finds one, and neither is news.
+    package var shortageCalm: Duration = .seconds(10)
     /// What is read and thrown away after the last answer of a connection, so that no reset eats that answer
     /// (RFC 9112 9.6), and for how long.
     package var drainBytes = 8_388_608

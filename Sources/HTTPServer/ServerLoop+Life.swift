@@ -79,7 +79,12 @@ extension ServerLoop {
                 case .value(let value): admit(Int32(truncatingIfNeeded: value), address, now)
                 case .wouldBlock: budget = 0
                 case .failed(let code) where [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code):
-                    outOfDescriptors(code, listener, now)
+                    // The kernel says so before it looks whether anybody waits.
+                    if SystemCall.isReadable(listener.descriptor) {
+                        outOfDescriptors(code, listener, now)
+                    } else {
+                        budget = 0
+                    }
                 case .failed:
                     // ECONNABORTED, EPROTO and the network's own errors are of that connection alone (accept(2)).
                     break
@@ -89,8 +94,8 @@ extension ServerLoop {
     }
 
     private func admit(_ descriptor: Int32, _ address: SocketAddress, _ now: Instant) {
-        if isStarved {
-            isStarved = false
+        if let end = shortageEnds, now >= end {
+            shortageEnds = nil
             observer(.acceptResumed)
         }
         let network = PeerNetwork(address)
@@ -121,10 +126,8 @@ extension ServerLoop {
 
     /// An idle connection gives way; when there is none, accepting pauses until a connection ends, or a little while.
     private func outOfDescriptors(_ code: Int32, _ listener: Listener, _ now: Instant) {
-        if !isStarved {
-            isStarved = true
-            observer(.acceptPaused(errno: code))
-        }
+        if shortageEnds == nil { observer(.acceptPaused(errno: code)) }
+        shortageEnds = now + limits.shortageCalm
         if evict(table.fairestIdleConnection) { return }
         // The first in line is told at once by closing it, with the descriptor kept for that; the others keep waiting.
         if reserve >= 0 {

@@ -65,8 +65,8 @@ final class ServerLoop: @unchecked Sendable {
     var listeners: [Listener] = []
     /// Given up to accept one connection when there are no descriptors left.
     var reserve: Int32 = -1
-    /// Accepting has failed for want of descriptors, and not succeeded since.
-    var isStarved = false
+    /// Accepting has failed for want of descriptors; when that may be taken for over.
+    var shortageEnds: Instant?
     var isAcceptPaused = false
     var table = ConnectionTable<Connection>()
     var deadlines = DeadlineHeap()

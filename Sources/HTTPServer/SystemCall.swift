@@ -57,6 +57,12 @@ enum SystemCall {
 
     // MARK: Sockets
 
+    /// Whether something can be read, or a connection accepted, now.
+    static func isReadable(_ descriptor: Int32) -> Bool {
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return outcome { Int(poll(&waiting, 1, 0)) } == .value(1)
+    }
+
     /// A new connection, non-blocking, and the address of its peer.
     static func accept(_ listener: Int32) -> (Outcome, SocketAddress) {
         var address = SocketAddress()

@@ -189,7 +189,9 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         await #expect(processExitsWith: .success) {
             var limit = rlimit(rlim_cur: 128, rlim_max: 128)
             setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            let harness = try Harness()
+            var limits = Limits.patient
+            limits.shortageCalm = .zero
+            let harness = try Harness(limits)
             let port = harness.server.port
             // A connection at work does not give way.
             let busy = try Kept(port: port, get)
