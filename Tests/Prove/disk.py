@@ -14,12 +14,12 @@ CREATED, WRITTEN, TRUNCATED, SYNC_BEGUN, SYNCED, SYNC_FAILED, REMOVED, OPENED = 
 HEADER = struct.Struct("=IIQqq")
 
 
-def build(folder):
-    """Compiles the library."""
-    library = folder / "disk.so"
+def build(folder, name="disk"):
+    """Compiles a library of this folder."""
+    library = folder / f"{name}.so"
     subprocess.run(
         [os.environ.get("CC", "clang"), "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(library),
-         str(HERE / "disk.c")], check=True)
+         str(HERE / f"{name}.c")], check=True)
     return library
 
 

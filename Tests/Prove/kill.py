@@ -152,11 +152,11 @@ class Trial:
         self.sandbox.kill()
 
 
-def ended(trial, chance, send):
+def ended(trial, chance, send, window=0.35):
     """A load during which `send` is called at a random moment from another thread. Returns the load, whose end came by itself or
     with the daemon's."""
     load = Load(trial.books, trial.port)
-    moment = threading.Timer(chance.uniform(0.01, 0.35), lambda: send(load))
+    moment = threading.Timer(chance.uniform(0.01, window), lambda: send(load))
     moment.start()
     load.run()
     moment.join()
@@ -164,7 +164,7 @@ def ended(trial, chance, send):
     return load
 
 
-def kill_round(trial, chance):
+def kill_round(trial, chance, window):
     kind = chance.random()
     if kind < 0.1:
         # While it opens the database, and before it listens.
@@ -181,15 +181,15 @@ def kill_round(trial, chance):
             time.sleep(chance.uniform(0, 0.1))
         trial.daemon.kill()
 
-    ended(trial, chance, send)
+    ended(trial, chance, send, window)
     return seconds
 
 
-def term_round(trial, chance):
+def term_round(trial, chance, window):
     trial.start()
     trial.compare()
     trial.add_guests(GUESTS_EACH_ROUND)
-    ended(trial, chance, lambda _: trial.daemon.process.send_signal(signal.SIGTERM))
+    ended(trial, chance, lambda _: trial.daemon.process.send_signal(signal.SIGTERM), window)
     status = trial.daemon.process.wait(timeout=15)
     if status != 0:
         raise AssertionError(f"exit status {status} after SIGTERM")
@@ -200,7 +200,7 @@ def term_round(trial, chance):
         raise AssertionError(f"{len(unanswered)} messages were stored at SIGTERM and not answered")
 
 
-def freeze_round(trial, chance):
+def freeze_round(trial, chance, window):
     if not trial.daemon.is_running():
         trial.start()
     trial.add_guests(GUESTS_EACH_ROUND)
@@ -213,7 +213,7 @@ def freeze_round(trial, chance):
         time.sleep(0.02)
         load.stopped.set()
 
-    load = ended(trial, chance, send)
+    load = ended(trial, chance, send, window)
     if load.lost or sum(trial.books.statuses.values()) - trial.books.statuses[204] != refused:
         raise AssertionError(f"{load.lost} connections lost, {trial.books.statuses}")
     trial.compare()
@@ -231,7 +231,7 @@ def run_rounds(part, folder, options, report):
         starts, rounds = [], 0
         end = time.monotonic() + options.minutes * 60
         while rounds < options.rounds or time.monotonic() < end or trial.books.count < options.acknowledged:
-            starts.append((trial.books.count, ROUNDS[part](trial, report.chance)))
+            starts.append((trial.books.count, ROUNDS[part](trial, report.chance, options.window)))
             rounds += 1
             progress(f"{part}: {rounds} rounds, {trial.books.count} acknowledged")
         if not trial.daemon.is_running():
@@ -271,6 +271,7 @@ def run_starts(folder, options, report):
 def main():
     parser = arguments(__doc__, 5, PARTS)
     parser.add_argument("--acknowledged", type=int, default=0, help="go on until so many events are acknowledged in each part (0)")
+    parser.add_argument("--window", type=float, default=0.35, help="seconds of load within which the moment lies (0.35)")
     parser.add_argument("--stored", type=int, default=2000, help="events in the database for the part start (2000)")
     parser.add_argument("--limit", type=float, default=5000, help="milliseconds that a start may take (5000)")
     options = parser.parse_args()

@@ -16,11 +16,11 @@ def commands(rounds, minutes):
     """Program, parts and options. The figures of the README come from 1,000 rounds."""
     tenth, fifth = max(1, rounds // 10), max(1, rounds // 5)
     return [
-        ["kill.py", "kill", "--rounds", rounds, "--minutes", minutes, "--acknowledged", 500 * rounds],
+        ["kill.py", "kill", "--rounds", rounds, "--minutes", minutes, "--acknowledged", 500 * rounds, "--window", 0.8],
         ["kill.py", "term", "freeze", "--rounds", tenth],
         ["kill.py", "start", "--rounds", 20, "--stored", 100_000, "--limit", 500],
         ["power.py", "order", "--rounds", 1000],
-        ["power.py", "cut", "weak", "--rounds", fifth, "--minutes", minutes],
+        ["power.py", "cut", "sync", "weak", "--rounds", fifth, "--minutes", minutes],
         ["storage.py", "--rounds", min(300, fifth * 3)],
         ["resources.py"],
         ["network.py"],
@@ -55,8 +55,6 @@ def main():
               for text in (f"--{name}", str(value))]
     rows, failed, began = [], False, time.monotonic()
     for command in commands(options.rounds, options.minutes):
-        if not (HERE / command[0]).exists():
-            continue
         shown = " ".join(map(str, command))
         print(f"== {shown}", file=sys.stderr, flush=True)
         run = subprocess.run([sys.executable, str(HERE / command[0]), *map(str, command[1:]), *shared],

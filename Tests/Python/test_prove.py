@@ -1,6 +1,8 @@
 """The programs of Tests/Prove in their short form: whether they run, and whether they find what they are there to find."""
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -9,6 +11,10 @@ import pytest
 from processes import ROOT, environment
 
 PROVE = ROOT / "Tests/Prove"
+sys.path.insert(0, str(PROVE))
+
+from kill import Trial  # noqa: E402
+from load import Load  # noqa: E402
 
 
 def prove(program, *options):
@@ -31,6 +37,23 @@ def test_ended_under_load(options):
     assert {row["verdict"] for row in rows} == {"holds"}
 
 
+@pytest.mark.parametrize("change, found", [
+    ("delete from webhook_events where inbox_id = 7", "1 acknowledged messages of .* are lost"),
+    ("update webhook_events set body = replace(body, 'fff', 'fgf') where inbox_id = 9", "is not as it was sent"),
+])
+def test_what_is_lost_or_changed_is_found(tmp_path, change, found):
+    trial = Trial(tmp_path / "trial", 1)
+    with contextlib.closing(trial):
+        load = Load(trial.books, trial.port, connections=1)
+        load.run(most=50)
+        load.close()
+        trial.compare(everything=True)
+        with contextlib.closing(sqlite3.connect(trial.daemon.database, timeout=30)) as database, database:
+            database.execute(change)
+        with pytest.raises(AssertionError, match=found):
+            trial.compare(everything=True)
+
+
 def test_answers_follow_their_sync():
     status, rows = prove("power.py", "order", "--rounds", 100)
     assert status == 0
@@ -38,7 +61,19 @@ def test_answers_follow_their_sync():
 
 
 def test_power_cut():
-    """Also that the same cuts lose something with `synchronous=NORMAL`."""
-    status, rows = prove("power.py", "cut", "weak", "--rounds", 5)
+    """Also after a failed sync, and that the same cuts lose something with `synchronous=NORMAL`."""
+    status, rows = prove("power.py", "cut", "sync", "weak", "--rounds", 4)
     assert status == 0
-    assert [row["verdict"] for row in rows] == ["holds", "holds"]
+    assert [row["verdict"] for row in rows] == ["holds"] * 3
+
+
+def test_faults_of_the_storage():
+    status, rows = prove("storage.py", "--rounds", 6)
+    assert status == 0
+    assert {row["verdict"] for row in rows} <= {"holds", "skipped"}
+
+
+def test_faults_of_the_machine():
+    status, rows = prove("resources.py")
+    assert status == 0
+    assert {row["verdict"] for row in rows} <= {"holds", "skipped"}
