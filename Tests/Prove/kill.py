@@ -29,7 +29,15 @@ class Trial:
     def __init__(self, folder, seed, prepare=lambda daemon: None):
         folder.mkdir()
         self.books = Books(seed)
+        self.daemon = None
         self.sandbox = Sandbox(folder)
+        try:
+            self._begin(folder, prepare)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, folder, prepare):
         # Only webhooks tell of failures: a sweep that finds one would hide a lost webhook.
         self.sandbox.control("faults/add", kind="server_error", route="/events/list", count=0)
         self.daemon = Daemon(folder, sandbox_url=self.sandbox.url, **{
@@ -148,8 +156,9 @@ class Trial:
             raise AssertionError("; ".join(faults[:10]))
 
     def close(self):
-        self.daemon.kill()
-        self.sandbox.kill()
+        for child in (self.daemon, self.sandbox):
+            if child is not None:
+                child.kill()
 
 
 def ended(trial, chance, send, window=0.35):

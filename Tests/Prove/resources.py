@@ -49,11 +49,15 @@ def run_descriptors(folder, options, report):
         used = len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 20, hard))
-        flood, answered = [], 0
+        flood, answered, closed = [], 0, 0
         for _ in range(200):
             flood.append(socket.create_connection(("127.0.0.1", bench.port), timeout=PATIENCE))
-            # Who says something is served, for those that are idle give way.
-            answered += bench.status() == 204
+            # Who says something is served, for those that are idle give way; where the daemon's own calls and readers took what
+            # they left, the next in line is told at once, by closing it.
+            try:
+                answered += bench.status() == 204
+            except ConnectionError:
+                closed += 1
         cpu = cpu_share(pid)
         for connection in flood:
             connection.close()
@@ -62,8 +66,8 @@ def run_descriptors(folder, options, report):
         bench.send()
         alerts = bench.check()
         bench.compare()
-        report.row("no descriptors left, 200 idle connections more", f"{answered} of 200 webhooks answered 204 meanwhile, {cpu:.0%} of a core at rest; "
-                   f"{len(alerts)} line in the log", answered == 200 and cpu < 0.2 and recovery < 5)
+        report.row("no descriptors left, 200 idle connections more", f"of 200 webhooks meanwhile {answered} answered 204, {closed} closed; "
+                   f"{cpu:.0%} of a core at rest; {len(alerts)} line in the log", answered >= 150 and answered + closed == 200 and cpu < 0.2 and recovery < 5)
 
 
 def cpu_share(pid, seconds=1.0):
@@ -179,62 +183,61 @@ def refuse(bench, count):
 def run_clock(folder, options, report):
     home = folder / "clock"
     bench = Bench(home, report.chance.randrange(2**31))
-    sandbox = Sandbox(home)
+    with contextlib.ExitStack() as ending:
+        sandbox = Sandbox(home)
+        ending.callback(sandbox.kill)
+        ending.callback(bench.daemon.kill)
+        try_jumps(home, bench, sandbox, report)
+
+
+def try_jumps(home, bench, sandbox, report):
     sandbox.control("faults/add", kind="server_error", route="/events/list", count=0)
     offset = home / "offset"
     offset.write_bytes(bytes(8))
     bench.daemon.settings.update({"seam.base_url": sandbox.url, "reconcile.horizon": "0s"})
     bench.daemon.secrets.update({"LD_PRELOAD": str(build(home, "clock")), "PROVE_CLOCK": str(offset)})
     bench.start()
-    with contextlib.closing(Closing(bench)), contextlib.closing(Closing(Ending(sandbox))):
-        device = sandbox.device(pool_size=40)
-        stay = {"starts_at": in_hours(-60), "ends_at": in_hours(90)}
+    device = sandbox.device(pool_size=40)
+    stay = {"starts_at": in_hours(-60), "ends_at": in_hours(90)}
 
-        def jump(seconds):
-            with offset.open("r+b", buffering=0) as file:
-                file.write(struct.pack("=q", seconds))
+    def jump(seconds):
+        with offset.open("r+b", buffering=0) as file:
+            file.write(struct.pack("=q", seconds))
 
-        slowest, count = 0.0, 0
-        for name, seconds in (("an hour", 3600), ("a day", 86_400)):
-            for sign_of in (1, -1):
-                # One is under way while the clock jumps, and one fails after it, told by a sender whose clock is right again.
-                before, after = (sandbox.failed_code(device, **stay) for _ in range(2))
-                sandbox.control("faults/add", kind="delay", seconds=0.3, route="/access_codes/get", count=1)
-                send(bench, failure_event(before, device), 0)
-                jump(sign_of * seconds)
-                began = time.monotonic()
-                send(bench, failure_event(after, device), sign_of * seconds)
-                until(f"substitutions after {name}", lambda: bench.daemon.query(
-                    "select count(*) as count from substitutions where original_access_code_id in (?, ?)", before, after)[0]["count"] == 2)
-                slowest = max(slowest, time.monotonic() - began)
-                # Those whose clocks differ are refused, and that is said once.
-                logged = len(refusals(bench))
-                for _ in range(20):
-                    if send(bench, failure_event(after, device), 0, expected=401) != 401:
-                        raise AssertionError("a message a clock's jump away was not refused")
-                if len(refusals(bench)) - logged > 1:
-                    raise AssertionError(f"said {len(refusals(bench)) - logged} times that messages are refused")
-                jump(0)
-                back = sandbox.failed_code(device, **stay)
-                began = time.monotonic()
-                send(bench, failure_event(back, device), 0)
-                until(f"substitution after the way back from {name}", lambda: bench.daemon.query(
-                    "select 1 from substitutions where original_access_code_id = ?", back))
-                slowest = max(slowest, time.monotonic() - began)
-                count += 3
-        if sandbox.control("counters")["backups_pulled"] != count:
-            raise AssertionError(f"{sandbox.control('counters')['backups_pulled']} pulls for {count} codes")
-        if not bench.daemon.is_running():
-            raise AssertionError("the daemon ended")
-        report.row("the clock jumps by an hour and by a day, both ways and back", f"{count} codes that failed around the jumps, each with its backup "
-                   f"after {slowest:.1f} s at most, {count} pulls; of 80 messages with the wrong time each flurry is one line", slowest < 10)
-
-
-class Ending:
-    """So that a simulated Seam ends as a bench does."""
-
-    def __init__(self, child):
-        self.daemon = child
+    slowest, count = 0.0, 0
+    for name, seconds in (("an hour", 3600), ("a day", 86_400)):
+        for sign_of in (1, -1):
+            # One is under way while the clock jumps, and one fails after it, told by a sender whose clock is right again.
+            before, after = (sandbox.failed_code(device, **stay) for _ in range(2))
+            sandbox.control("faults/add", kind="delay", seconds=0.3, route="/access_codes/get", count=1)
+            send(bench, failure_event(before, device), 0)
+            jump(sign_of * seconds)
+            began = time.monotonic()
+            send(bench, failure_event(after, device), sign_of * seconds)
+            until(f"substitutions after {name}", lambda: bench.daemon.query(
+                "select count(*) as count from substitutions where original_access_code_id in (?, ?)", before, after)[0]["count"] == 2)
+            slowest = max(slowest, time.monotonic() - began)
+            # Those whose clocks differ are refused, and that is said once.
+            logged = len(refusals(bench))
+            for _ in range(20):
+                if send(bench, failure_event(after, device), 0, expected=401) != 401:
+                    raise AssertionError("a message a clock's jump away was not refused")
+            if len(refusals(bench)) - logged > 1:
+                raise AssertionError(f"said {len(refusals(bench)) - logged} times that messages are refused")
+            jump(0)
+            back = sandbox.failed_code(device, **stay)
+            began = time.monotonic()
+            send(bench, failure_event(back, device), 0)
+            until(f"substitution after the way back from {name}", lambda: bench.daemon.query(
+                "select 1 from substitutions where original_access_code_id = ?", back))
+            slowest = max(slowest, time.monotonic() - began)
+            count += 3
+    if sandbox.control("counters")["backups_pulled"] != count:
+        raise AssertionError(f"{sandbox.control('counters')['backups_pulled']} pulls for {count} codes")
+    if not bench.daemon.is_running():
+        raise AssertionError("the daemon ended")
+    report.row("the clock jumps by an hour and by a day, both ways and back", f"{count} codes that failed around the jumps, each with its backup "
+               f"after {slowest:.1f} s at most, {count} pulls; of 80 messages with the wrong time each flurry is one line", slowest < 10)
 
 
 def refusals(bench):

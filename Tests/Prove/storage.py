@@ -63,11 +63,15 @@ class Bench:
     def status(self):
         """What one message is answered with; it is sent again later where that is not 204."""
         number = self.books.next()
-        connection = Connection(self.port)
-        connection.send(number, self.books.request(number, self.port))
-        while (status := connection.answer()) is None:
-            pass
-        connection.socket.close()
+        try:
+            connection = Connection(self.port)
+            connection.send(number, self.books.request(number, self.port))
+            while (status := connection.answer()) is None:
+                pass
+            connection.socket.close()
+        except OSError:
+            self.books.unanswered.append(number)
+            raise
         self.books.note(number, status)
         return status
 
