@@ -13,10 +13,10 @@ extension Metrics {
             add(to: "sparekey_http_connections_total", [("listener", listener)], help: "Connections accepted.")
         case .acceptPaused(let code):
             log.error(
-                "No connection can be accepted: out of descriptors or memory",
+                "Short of descriptors or memory: idle connections give way to new ones",
                 metadata: ["listener": "\(listener)", "errno": "\(code)"])
         case .acceptResumed:
-            log.notice("Connections are accepted again", metadata: ["listener": "\(listener)"])
+            log.notice("There are enough descriptors again", metadata: ["listener": "\(listener)"])
         case .responseTimedOut:
             countIntake("503", "response_timeout")
         case .wireFailed: countEnd("tls", listener)

@@ -43,7 +43,8 @@ extension Workers {
                             } catch  where Task.isCancelled {
                                 // A stop or a reload: the ledger says where to go on.
                             } catch {
-                                surroundings.tell("A failover could not be recorded", of: "lane", error, names: lane.names)
+                                surroundings.tell(
+                                    "A failover could not be recorded", of: "lane", error, names: lane.names)
                                 // The ledger is away: asking it again at once would only spin.
                                 try? await surroundings.clock.sleep(for: .seconds(1))
                             }
@@ -78,7 +79,8 @@ extension Workers {
                                 try await follower.look(at: substitution)
                                 surroundings.outage.ended("stay")
                             } catch {
-                                surroundings.tell("A stay could not be recorded", of: "stay", error, names: substitution.names)
+                                surroundings.tell(
+                                    "A stay could not be recorded", of: "stay", error, names: substitution.names)
                                 try? await surroundings.clock.sleep(for: .seconds(1))
                             }
                         }
@@ -134,7 +136,8 @@ extension Workers {
                                 try await worker.carryOut(delivery)
                                 surroundings.outage.ended("delivery")
                             } catch {
-                                surroundings.tell("A delivery could not be recorded", of: "delivery", error, names: delivery.names)
+                                surroundings.tell(
+                                    "A delivery could not be recorded", of: "delivery", error, names: delivery.names)
                                 // The ledger is away: asking it again at once would only spin.
                                 try? await surroundings.clock.sleep(for: .seconds(1))
                             }

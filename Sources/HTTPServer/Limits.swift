@@ -32,6 +32,9 @@ package struct Limits: Sendable {
     package var writeTimeout: Duration = .seconds(15)
     /// For the handler to answer, then the server answers 503 with `Retry-After: 1` itself; nil waits for ever.
     package var responseTimeout: Duration? = .seconds(5)
+    /// What connections leave of the process's descriptors for everything else: the database, calls, and libdispatch, which ends
+    /// the process where it finds none (`_dispatch_workq_monitor_pools` reads /proc).
+    package var keptDescriptors: Int32 = 64
     /// From the last time that descriptors were wanting until that is taken for over: at the edge of it every other connection
     /// finds one, and neither is news.
     package var shortageCalm: Duration = .seconds(10)

@@ -98,6 +98,15 @@ extension ServerLoop {
             shortageEnds = nil
             observer(.acceptResumed)
         }
+        // The kernel gives out the lowest number that is free.
+        if descriptor >= SystemCall.descriptorLimit - limits.keptDescriptors {
+            noteShortage(EMFILE, now)
+            guard evict(table.fairestIdleConnection) else {
+                SystemCall.close(descriptor)
+                observer(.connectionRefused)
+                return
+            }
+        }
         let network = PeerNetwork(address)
         if table.count(from: network) >= limits.maxConnectionsPerAddress,
             limits.countsLoopback || !network.isLoopback
@@ -124,10 +133,14 @@ extension ServerLoop {
         return true
     }
 
-    /// An idle connection gives way; when there is none, accepting pauses until a connection ends, or a little while.
-    private func outOfDescriptors(_ code: Int32, _ listener: Listener, _ now: Instant) {
+    private func noteShortage(_ code: Int32, _ now: Instant) {
         if shortageEnds == nil { observer(.acceptPaused(errno: code)) }
         shortageEnds = now + limits.shortageCalm
+    }
+
+    /// An idle connection gives way; when there is none, accepting pauses until a connection ends, or a little while.
+    private func outOfDescriptors(_ code: Int32, _ listener: Listener, _ now: Instant) {
+        noteShortage(code, now)
         if evict(table.fairestIdleConnection) { return }
         // The first in line is told at once by closing it, with the descriptor kept for that; the others keep waiting.
         if reserve >= 0 {

@@ -55,6 +55,13 @@ enum SystemCall {
         open("/dev/null", O_RDONLY | O_CLOEXEC)
     }
 
+    /// How many descriptors the process may have.
+    static var descriptorLimit: Int32 {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+        return Int32(clamping: limit.rlim_cur)
+    }
+
     // MARK: Sockets
 
     /// Whether something can be read, or a connection accepted, now.

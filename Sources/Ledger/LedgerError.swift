@@ -55,6 +55,8 @@ extension LedgerError {
             self.init(.corrupt, reason: what, hint: "Restore the newest backup of the database.")
         case .SQLITE_IOERR, .SQLITE_FULL, .SQLITE_CANTOPEN, .SQLITE_READONLY, .SQLITE_PERM:
             self.init(.storage, reason: what, hint: "Look at the free space, the owner and the mode of the folder.")
+        case .SQLITE_MISUSE:
+            self.init(.storage, reason: "\(path): was closed after a failure", hint: "It is opened again by itself.")
         case .SQLITE_BUSY, .SQLITE_LOCKED:
             self.init(.locked, reason: what, hint: "Another program holds a write lock: only Sparekey may write.")
         default:

@@ -28,9 +28,19 @@ struct ServeCommand: AsyncParsableCommand {
             try await SandboxRun(configurationPath: options.path).run()
         } else {
             let settings = try options.load(requireSecrets: true)
+            allowDescriptors(settings.listen.maxConnections + 256)
             try await serve(settings) { [options] in try options.read(requireSecrets: true) }
         }
     }
+}
+
+/// Raises the limit of descriptors that a shell sets low by default, as far as it may be.
+private func allowDescriptors(_ count: Int) {
+    var limit = rlimit()
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    guard getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(count) else { return }
+    limit.rlim_cur = min(limit.rlim_max, rlim_t(count))
+    setrlimit(resource, &limit)
 }
 
 /// Runs the daemon with `settings` until it is told to stop.

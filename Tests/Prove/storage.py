@@ -208,8 +208,8 @@ def run_lasting(folder, library, options, report):
     for error in ("EIO", "ENOSPC", "EROFS"):
         bench = Bench(folder / f"lasting-{error}", report.chance.randrange(2**31), library).start()
         with contextlib.closing(Closing(bench)):
-            result = outage(bench, lambda: bench.disk.fail(error, count=2**40, kinds=WRITE | SYNC | TRUNCATE), bench.disk.mend, seconds=4)
-            told(bench, report, f"every write fails for 4 s: {error}", result)
+            result = outage(bench, lambda: bench.disk.fail(error, count=2**40, kinds=WRITE | SYNC | TRUNCATE), bench.disk.mend, seconds=2)
+            told(bench, report, f"every write and sync fails for 2 s: {error}", result)
     bench = Bench(folder / "lasting-idle", report.chance.randrange(2**31), library).start()
     with contextlib.closing(Closing(bench)):
         bench.send()

@@ -70,8 +70,8 @@ NAMES = {
     "The database can be used again": set(),
     "Webhooks cannot be committed": {"error"},
     "Webhooks are committed again": set(),
-    "No connection can be accepted": {"listener", "errno"},
-    "Connections are accepted again": {"listener"},
+    "Short of descriptors or memory": {"listener", "errno"},
+    "There are enough descriptors again": {"listener"},
     "No heartbeat": {"result", "reason"},
     "There is a heartbeat again": set(),
     # A warning of the configuration, in its own words.
