@@ -109,7 +109,7 @@ INTAKE = [
     ("what was counted is never forgotten", "InboxWriter.swift",
      "state.queuedBytes = 0\n                return batch", "if !FAULT { state.queuedBytes = 0 }\n                return batch"),
     ("a refused webhook starts no sweep", "Intake.swift",
-     "refused.signal()\n        } else if", "if !FAULT { refused.signal() }\n        } else if"),
+     "refused.signal()\n            health.noteCommit", "if !FAULT { refused.signal() }\n            health.noteCommit"),
     ("nobody is woken for what was stored", "Intake.swift",
      "        part.beat(succeeded: failure == nil)\n        inboxChanged.signal()",
      "        part.beat(succeeded: failure == nil)\n        if !FAULT { inboxChanged.signal() }"),
@@ -118,7 +118,7 @@ INTAKE = [
 LEDGER = [
     ("a repetition is called new", "InboxInsertion.swift",
      "> 0 ? .stored : .repeated", "> 0 || FAULT ? .stored : .repeated"),
-    ("a failed connection stays in use", "InboxWriter.swift", "            replace(pool)\n", "            if !FAULT { replace(pool) }\n"),
+    ("a failed connection stays in use", "InboxWriter.swift", "if failure.code != .locked { replace(pool) }", "if !FAULT, failure.code != .locked { replace(pool) }"),
     ("a body that is no text is stored as text", "InboxInsertion.swift",
      "guard (try? UTF8Span(validating: bytes)) != nil else", "guard FAULT || (try? UTF8Span(validating: bytes)) != nil else"),
     ("a settled message is settled again", "Inbox.swift", *guard("isPending")),
@@ -146,8 +146,8 @@ LEDGER = [
     ("nobody is told", "Substitutions.swift", "channels: new.channels,", "channels: FAULT ? [] : new.channels,"),
     ("a stay never ends", "Substitutions.swift", "            for row in rows {", "            for row in FAULT ? [] : rows {"),
     ("two daemons share a database", "LedgerLock.swift", "guard flock(opened, LOCK_EX | LOCK_NB) == 0 else", "guard FAULT || flock(opened, LOCK_EX | LOCK_NB) == 0 else"),
-    ("a power cut loses commits", "Ledger.swift", "PRAGMA synchronous = FULL", "PRAGMA synchronous = \\(FAULT ? \"NORMAL\" : \"FULL\")"),
-    ("deleted PINs stay on the disk", "Ledger.swift", "PRAGMA secure_delete = ON", "PRAGMA secure_delete = \\(FAULT ? \"OFF\" : \"ON\")"),
+    ("a power cut loses commits", "DatabaseOpening.swift", "PRAGMA synchronous = FULL", "PRAGMA synchronous = \\(FAULT ? \"NORMAL\" : \"FULL\")"),
+    ("deleted PINs stay on the disk", "DatabaseOpening.swift", "PRAGMA secure_delete = ON", "PRAGMA secure_delete = \\(FAULT ? \"OFF\" : \"ON\")"),
 ]
 
 POLICY = [
