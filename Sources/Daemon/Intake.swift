@@ -192,7 +192,7 @@ private struct Settlement: Sendable {
             default: nil
             }
         if let failure {
-            if !health.commitsFail, !outage.isTold {
+            if outage.begins("intake") {
                 log.critical(
                     "Webhooks cannot be committed; Seam is told to try again", metadata: ["error": "\(failure)"])
             }
@@ -208,6 +208,7 @@ private struct Settlement: Sendable {
     func noteSuccess() {
         if health.commitsFail { log.notice("Webhooks are committed again") }
         health.noteCommit(failure: nil)
+        outage.ended("intake")
     }
 }
 

@@ -168,7 +168,7 @@ extension Workers.Surroundings {
         _ message: Logger.Message, of part: String, _ error: any Error, names: [String: String] = [:],
         level: Logger.Level = .error
     ) {
-        if outage.takes(error, of: part, isKnown: health.commitsFail) { return }
+        if outage.takes(error, of: part) { return }
         log.log(level: level, message, metadata: error.metadata(names.merging(["worker": part]) { $1 }))
     }
 }

@@ -16,7 +16,7 @@ import time
 
 from report import Report, arguments, progress, scratch
 
-from load import Connection, Load, Books
+from promises import Connection, Load, Books
 from processes import PATIENCE, Daemon, Sandbox, in_hours, until
 
 PARTS = ("kill", "term", "freeze", "start")

@@ -21,7 +21,7 @@ from report import Report, arguments, progress, scratch
 from certificates import Certificates
 from disk import Disk, SYNC, Volume, build
 from kill import GUESTS_EACH_ROUND, Trial
-from load import Books, Load
+from promises import Books, Load
 from processes import Daemon, until
 from system_calls import read_trace
 

@@ -19,7 +19,7 @@ import time
 from report import Report, arguments, progress, scratch
 
 from disk import Disk, SYNC, TRUNCATE, WRITE, build
-from load import Books, Connection, Load
+from promises import Books, Connection, Load
 from processes import Daemon, until
 
 PARTS = ("nth", "lasting", "full", "slow", "vanished", "readonly", "locked", "corrupt")

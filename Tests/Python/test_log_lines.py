@@ -79,7 +79,7 @@ NAMES = {
 }
 
 CALL = re.compile(
-    r'(?:log\.(?:log\(\s*level:[^"]*?|(?:debug|info|notice|warning|error|critical)\(\s*)|surroundings\.tell\(\s*)"((?:[^"\\]|\\.)*)"')
+    r'(?:log\.(?:log\(\s*level:[^"()]*?|(?:debug|info|notice|warning|error|critical)\(\s*)|surroundings\.tell\(\s*)"((?:[^"\\]|\\.)*)"')
 
 
 def needed(message):

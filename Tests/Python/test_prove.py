@@ -14,7 +14,7 @@ PROVE = ROOT / "Tests/Prove"
 sys.path.insert(0, str(PROVE))
 
 from kill import Trial  # noqa: E402
-from load import Load  # noqa: E402
+from promises import Load  # noqa: E402
 
 
 def prove(program, *options):
