@@ -104,7 +104,7 @@ final class Intake: Sendable {
 
     /// Beats while nothing waits for a commit; while something does, each commit beats for itself, and one that hangs does not.
     ///
-    /// After a failed commit it tries one: a sender that asks first whether the daemon is ready would never send another webhook.
+    /// After a failed commit it tries one: the heartbeat would be withheld until the next webhook, which may be hours away.
     func probe() async {
         guard writer.isIdle else { return }
         if health.commitsFail, await ledger.canCommit() { settlement.noteSuccess() }

@@ -24,7 +24,7 @@ from report import Report, arguments, scratch
 
 from disk import build
 from processes import PATIENCE, Sandbox, binary, failure_event, in_hours, sign, until
-from storage import Bench, Closing
+from storage import Bench
 
 PARTS = ("descriptors", "threads", "memory", "stderr", "clock")
 
@@ -43,7 +43,7 @@ def memory(pid, name):
 
 def run_descriptors(folder, options, report):
     bench = Bench(folder / "descriptors", report.chance.randrange(2**31)).start()
-    with contextlib.closing(Closing(bench)):
+    with contextlib.closing(bench):
         bench.send()
         pid = bench.daemon.pid
         used = len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
@@ -105,7 +105,7 @@ def run_threads(folder, options, report):
         "prlimit", f"--nproc={limit}", "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
     os.chmod(home, 0o755)
     bench.start()
-    with contextlib.closing(Closing(bench)):
+    with contextlib.closing(bench):
         bench.send(most=2000, seconds=60)
         during = count_threads(bench.daemon.pid)
         refused = bench.books.statuses[503]
@@ -118,7 +118,7 @@ def run_threads(folder, options, report):
 
 def run_memory(folder, options, report):
     bench = Bench(folder / "memory", report.chance.randrange(2**31), connections=64).start()
-    with contextlib.closing(Closing(bench)):
+    with contextlib.closing(bench):
         bench.send()
         before = memory(bench.daemon.pid, "VmRSS")
         bench.books.length = 1_500_000
@@ -136,7 +136,7 @@ def run_stderr(folder, options, report):
     bench = Bench(folder / "stderr", report.chance.randrange(2**31))
     bench.daemon.settings["log.level"] = "debug"
     bench.start()
-    with contextlib.closing(Closing(bench)):
+    with contextlib.closing(bench):
         bench.daemon.stop()
         reading, writing = os.pipe()
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
