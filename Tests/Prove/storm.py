@@ -18,7 +18,7 @@ from processes import Daemon, Sandbox, failure_event, in_hours, sign
 PARTS = ["drain"]
 LOCKS = 200
 WATCHED = 60
-REFUSALS = 20
+REFUSALS = 4
 SENDERS = 16
 
 
