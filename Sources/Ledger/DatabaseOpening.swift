@@ -45,6 +45,7 @@ struct DatabaseOpening {
             case .afterFailure: try assertExists()
             case .shared: break
             }
+            if occasion != .shared { try writeWALAgain() }
             let pool = try DatabasePool(path: path, configuration: configuration)
             try pool.writeWithoutTransaction { database in
                 // Entering WAL set `synchronous` to NORMAL, under which a power cut loses acknowledged commits.
@@ -82,6 +83,32 @@ struct DatabaseOpening {
         throw LedgerError(
             .storage, reason: "\(path): is not there any more",
             hint: "Put the database back, or start Sparekey again to begin a new one.")
+    }
+
+    /// Writes the WAL over itself and syncs it, so that the disk holds all of what Linux shows of it, also after a failed sync:
+    /// a checkpoint of frames that are not on the disk would leave, after a power cut, newer pages beside older ones.
+    ///
+    /// SQLite's locks are on the other files, so opening this one drops none of them.
+    private func writeWALAgain() throws(LedgerError) {
+        let descriptor = Glibc.open(path + "-wal", O_RDWR | O_CLOEXEC)
+        // Without one, or without the right to it, SQLite decides.
+        guard descriptor >= 0 else { return }
+        defer { Glibc.close(descriptor) }
+        var chunk = [UInt8](repeating: 0, count: 1_048_576)
+        var offset: off_t = 0
+        while true {
+            let count = pread(descriptor, &chunk, chunk.count, offset)
+            if count == 0 { break }
+            guard count > 0, pwrite(descriptor, chunk, count, offset) == count else { throw walFailure() }
+            offset += off_t(count)
+        }
+        guard offset == 0 || fdatasync(descriptor) == 0 else { throw walFailure() }
+    }
+
+    private func walFailure() -> LedgerError {
+        LedgerError(
+            .storage, reason: "\(path)-wal: cannot be written again, \(String(cString: strerror(errno)))",
+            hint: "Look at the free space, the owner and the mode of the folder.")
     }
 
     /// Moves what the WAL holds into the database and empties it.
