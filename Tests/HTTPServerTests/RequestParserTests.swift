@@ -167,6 +167,7 @@ private func post(_ fields: String, _ body: String = "") -> String {
         ("5\r\nhello0\r\n", "400 chunk_data_end"),
         ("5\r\nhello\n0\r\n", "400 chunk_data_end"),
         ("5\r\nhello\r0\r\n", "400 chunk_data_end"),
+        ("5\r\nhellox\n0\r\n", "400 chunk_data_end"),
         ("5;a;b=c;d=\"e \\\" f\"\r\nhello\r\n0;x\r\n\r\n", "1"),
         ("5;\r\n", "400 chunk_extension"),
         ("5; a\r\n", "400 chunk_extension"),
@@ -222,6 +223,13 @@ private func post(_ fields: String, _ body: String = "") -> String {
     @Test func pipelinedRequestsFollowEachOther() {
         #expect(outcome(post("Content-Length: 5\r\n", "hello") + get("") + post("Content-Length: 1\r\n", "x")) == "3")
         #expect(outcome(get("") + "\r\n" + get("") + "X") == "2 more")
+    }
+
+    @Test func fieldsAreCountedForEachRequest() {
+        var limits = Limits()
+        limits.maxFields = 3
+        let chunked = post("Transfer-Encoding: chunked\r\n", "0\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n")
+        #expect(outcome(chunked + get("A: b\r\n") + get("A: b\r\n"), limits) == "3")
     }
 
     @Test func aConnectionAtRestHoldsNoMemory() {
