@@ -45,7 +45,6 @@ struct DatabaseOpening {
             case .afterFailure: try assertExists()
             case .shared: break
             }
-            if occasion != .shared { try writeWALAgain() }
             let pool = try DatabasePool(path: path, configuration: configuration)
             try pool.writeWithoutTransaction { database in
                 // Entering WAL set `synchronous` to NORMAL, under which a power cut loses acknowledged commits.
@@ -53,7 +52,7 @@ struct DatabaseOpening {
                 try database.execute(sql: "PRAGMA synchronous = FULL")
                 // 16 MB: a checkpoint's two syncs then come four times less often than by default between an event and its answer.
                 try database.execute(sql: "PRAGMA wal_autocheckpoint = 4000")
-                try emptyWAL(database)
+                try settleWAL(database)
             }
             if occasion == .shared {
                 try Schema.assertCurrent(pool, path: path)
@@ -85,11 +84,41 @@ struct DatabaseOpening {
             hint: "Put the database back, or start Sparekey again to begin a new one.")
     }
 
-    /// Writes the WAL over itself and syncs it, so that the disk holds all of what Linux shows of it, also after a failed sync:
-    /// a checkpoint of frames that are not on the disk would leave, after a power cut, newer pages beside older ones.
+    /// Lets the disk hold what Linux shows of the WAL, moves it into the database, and empties it.
     ///
-    /// SQLite's locks are on the other files, so opening this one drops none of them.
-    private func writeWALAgain() throws(LedgerError) {
+    /// After a failed sync, Linux shows what it could not write as if it were on the disk. Recovery takes it for committed, and after a
+    /// power cut the WAL would end there, before all that was acknowledged since.
+    /// https://lwn.net/Articles/752063, https://www.sqlite.org/walformat.html#recovery
+    private func settleWAL(_ database: Database) throws {
+        switch occasion {
+        case .shared: return
+        case .afterFailure:
+            try writeWALAgain(database)
+            _ = try database.checkpoint(.truncate)
+        case .atStart:
+            // The same failure may have ended the process before. But a start waits for nobody who reads.
+            do {
+                try writeWALAgain(database)
+                try database.execute(sql: "PRAGMA busy_timeout = 0")
+                defer { try? database.execute(sql: "PRAGMA busy_timeout = 5000") }
+                _ = try database.checkpoint(.truncate)
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+                return
+            }
+        }
+    }
+
+    /// Writes the WAL over itself and syncs it: a checkpoint of frames that are not on the disk would leave, after a power cut, newer
+    /// pages beside older ones. Under the writer's lock, for what another process appended meanwhile would be overwritten.
+    private func writeWALAgain(_ database: Database) throws {
+        try database.inTransaction(.immediate) {
+            try copyWALOntoItself()
+            return .rollback
+        }
+    }
+
+    /// SQLite's locks are on the other files, so closing this one drops none of them.
+    private func copyWALOntoItself() throws(LedgerError) {
         let descriptor = Glibc.open(path + "-wal", O_RDWR | O_CLOEXEC)
         // Without one, or without the right to it, SQLite decides.
         guard descriptor >= 0 else { return }
@@ -109,27 +138,6 @@ struct DatabaseOpening {
         LedgerError(
             .storage, reason: "\(path)-wal: cannot be written again, \(String(cString: strerror(errno)))",
             hint: "Look at the free space, the owner and the mode of the folder.")
-    }
-
-    /// Moves what the WAL holds into the database and empties it.
-    ///
-    /// After a failed sync, Linux shows what it could not write as if it were on the disk. Recovery takes it for committed, and after a
-    /// power cut the WAL would end there, before all that was acknowledged since. Moved into the database, it is written once more.
-    /// https://lwn.net/Articles/752063, https://www.sqlite.org/walformat.html#recovery
-    private func emptyWAL(_ database: Database) throws {
-        switch occasion {
-        case .shared: return
-        case .afterFailure: _ = try database.checkpoint(.truncate)
-        case .atStart:
-            // The same failure may have ended the process before. But a start waits for nobody who reads.
-            try database.execute(sql: "PRAGMA busy_timeout = 0")
-            defer { try? database.execute(sql: "PRAGMA busy_timeout = 5000") }
-            do {
-                _ = try database.checkpoint(.truncate)
-            } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
-                return
-            }
-        }
     }
 
     private func assertDurable(_ database: Database) throws {
