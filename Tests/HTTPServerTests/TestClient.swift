@@ -26,7 +26,8 @@ final class TestClient {
         descriptor = socket(family, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(what: "socket", errno: errno) }
         if let receiveBuffer { SystemCall.setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
-        var wait = timeval(tv_sec: 10, tv_usec: 0)
+        // Tests that reckon may keep both threads of the pool for seconds, and with them whoever has to answer here.
+        var wait = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
         if let source, case .addresses(let found) = SocketAddress.resolve(host: source, port: 0) {

@@ -77,3 +77,24 @@ def test_faults_of_the_machine():
     status, rows = prove("resources.py", "descriptors", "threads", "stderr", "clock")
     assert status == 0
     assert {row["verdict"] for row in rows} <= {"holds", "skipped"}
+
+
+def test_nothing_damaged_is_believed():
+    status, rows = prove("hostile.py", "mutations", "--rounds", 1000, "--seed", 5)
+    assert status == 0, rows
+
+
+@pytest.mark.parametrize("part", ["seam", "receiver"])
+def test_a_fault_on_the_way_passes(part):
+    status, rows = prove("network.py", part, "--only", "half an answer")
+    assert status == 0, rows
+
+
+def test_each_deliberate_fault_has_its_place():
+    """A fault whose place has changed is put in nowhere, and the strength of the tests is measured without it."""
+    from faults import FAULTS
+    from strength import faulty
+
+    for file in {fault.file for fault in FAULTS}:
+        numbered = [(number, fault) for number, fault in enumerate(FAULTS) if fault.file == file]
+        assert f"isFault({numbered[0][0]})" in faulty(file, (ROOT / file).read_text(), numbered)
