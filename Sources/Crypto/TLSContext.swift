@@ -8,9 +8,10 @@ internal import COpenSSL
 ///
 /// No compression, no renegotiation, no resumption: sessions are neither cached nor put into tickets, so every connection has keys
 /// of its own and nothing is kept for clients that left. A webhook sender keeps its connections open.
+///
+/// Safe because the context is written by `init` alone; afterwards OpenSSL only counts references to it, atomically, and reads it
+/// (https://docs.openssl.org/3.0/man7/openssl-threads/).
 package final class TLSContext: @unchecked Sendable {
-    // Safe because the context is written by `init` alone; afterwards OpenSSL only counts references to it, atomically, and
-    // reads it (https://docs.openssl.org/3.0/man7/openssl-threads/).
     let context: OpaquePointer
 
     /// When the server's own certificate expires, in seconds since 1970.

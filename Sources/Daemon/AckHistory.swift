@@ -36,10 +36,11 @@ final class AckHistory: Sendable {
     var hours: [AcknowledgementHour] { state.withLock { $0.hours } }
 
     /// Goes on where an earlier life ended; before anything is counted.
-    func restore(from ledger: Ledger) async throws(LedgerError) {
-        // Of another version with other bounds nothing can be told.
+    func restore(from ledger: Ledger, now: Timestamp) async throws(LedgerError) {
+        // Of another version with other bounds nothing can be told; an hour to come was counted by a clock that was ahead, and would
+        // take all counts until then.
         let count = Metrics.acknowledgementBounds.count + 1
-        let earlier = try await ledger.acknowledgementHours().filter { $0.buckets.count == count }
+        let earlier = try await ledger.acknowledgementHours().filter { $0.buckets.count == count && $0.start <= now }
         state.withLock { $0.hours = earlier.suffix(Self.most) }
     }
 

@@ -56,7 +56,7 @@ final class AdminPages: Sendable {
         let path = String(decoding: request.path, as: UTF8.self)
         switch (request.method, path) {
         case (.get, "/healthz"), (.head, "/healthz"): return .text(200, "ok\n")
-        case (.get, "/readyz"), (.head, "/readyz"): return await readiness()
+        case (.get, "/readyz"), (.head, "/readyz"): return readiness()
         case (.get, "/metrics"): return try await metricsText()
         case (.get, "/"): return try await statusPage()
         default: break
@@ -100,16 +100,7 @@ final class AdminPages: Sendable {
         return constantTimeEquals(presented.span, token.span)
     }
 
-    private func readiness() async -> Response {
-        if health.commitsFail {
-            // Only a commit shows that commits succeed again, and no webhook may come to make one.
-            do {
-                try await ledger.setWatermark("readiness", to: clock.now())
-                health.noteCommit(failure: nil)
-            } catch {
-                health.noteCommit(failure: error)
-            }
-        }
+    private func readiness() -> Response {
         let report = health.report()
         return .json(report.isReady ? 200 : 503, report.json)
     }

@@ -123,7 +123,8 @@ package final class Daemon: Sendable {
         // Trapped before anything says that this runs: a reload that comes with that word would end the process.
         let hangups = await UnixSignalsSequence(trapping: .sighup)
         do {
-            try await intake.acknowledgements.restore(from: surroundings.ledger)
+            try await intake.acknowledgements.restore(
+                from: surroundings.ledger, now: surroundings.clock.now())
         } catch {
             log.warning("The history of answers could not be read", metadata: ["error": "\(error)"])
         }

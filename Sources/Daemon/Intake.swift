@@ -104,7 +104,8 @@ final class Intake: Sendable {
 
     /// Beats while nothing waits for a commit; while something does, each commit beats for itself, and one that hangs does not.
     ///
-    /// After a failed commit it tries one: the heartbeat would be withheld until the next webhook, which may be hours away.
+    /// After a failed commit it tries one: readiness and the heartbeat would be withheld until the next webhook, which may be hours
+    /// away.
     func probe() async {
         guard writer.isIdle else { return }
         if health.commitsFail, await ledger.canCommit() { settlement.noteSuccess() }

@@ -28,7 +28,7 @@ import Time
             try await former.save(to: ledger)
 
             let later = AckHistory()
-            try await later.restore(from: ledger)
+            try await later.restore(from: ledger, now: Self.hour + .seconds(7200))
             #expect(later.hours == former.hours)
             later.note(seconds: [0.2, 0.2], at: Self.hour + .seconds(3700))
             later.note(seconds: [0.2], at: Self.hour + .seconds(7200))
@@ -36,7 +36,7 @@ import Time
             #expect(later.hours.map(\.percentile99) == [0.25, 0.25, 0.25])
             try await later.save(to: ledger)
             let kept = AckHistory()
-            try await kept.restore(from: ledger)
+            try await kept.restore(from: ledger, now: Self.hour + .seconds(7200))
             #expect(kept.hours == later.hours)
         }
     }
@@ -53,11 +53,23 @@ import Time
         }
     }
 
+    @Test func anHourThatIsStillToComeIsPassedOver() async throws {
+        try await Self.withLedger { ledger in
+            let ahead = AckHistory()
+            ahead.note(seconds: [1], at: Self.hour)
+            ahead.note(seconds: [1], at: Self.hour + .seconds(86_400))
+            try await ahead.save(to: ledger)
+            let history = AckHistory()
+            try await history.restore(from: ledger, now: Self.hour + .seconds(60))
+            #expect(history.hours.map(\.start) == [Self.hour])
+        }
+    }
+
     @Test func whatAnotherVersionCountedOtherwiseIsPassedOver() async throws {
         try await Self.withLedger { ledger in
             try await ledger.keepAcknowledgementHours([.init(start: Self.hour, buckets: [1, 2])], since: Self.hour)
             let history = AckHistory()
-            try await history.restore(from: ledger)
+            try await history.restore(from: ledger, now: Self.hour + .seconds(7200))
             #expect(history.hours.isEmpty)
         }
     }

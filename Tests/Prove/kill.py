@@ -10,7 +10,6 @@ import contextlib
 import signal
 import sqlite3
 import statistics
-import sys
 import threading
 import time
 
@@ -286,16 +285,8 @@ def main():
     options = parser.parse_args()
     report = Report(options, PARTS)
     with scratch(options) as folder:
-        for part in report.parts:
-            try:
-                if part == "start":
-                    run_starts(folder, options, report)
-                else:
-                    run_rounds(part, folder, options, report)
-            except AssertionError as failure:
-                report.row(WORDS.get(part, part), str(failure), passed=False)
-                options.keep = True
-                print(f"kept in {folder}", file=sys.stderr)
+        report.each(options, lambda part: run_starts(folder, options, report) if part == "start"
+                    else run_rounds(part, folder, options, report), WORDS)
     report.exit()
 
 

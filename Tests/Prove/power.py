@@ -203,15 +203,8 @@ def main():
     report = Report(options, PARTS)
     with scratch(options) as folder:
         library = build(folder)
-        for part in report.parts:
-            try:
-                if part == "order":
-                    run_order(folder, options, report)
-                else:
-                    run_cuts(part, folder, library, options, report)
-            except AssertionError as failure:
-                report.row(part, str(failure), passed=False)
-                options.keep = True
+        report.each(options, lambda part: run_order(folder, options, report) if part == "order"
+                    else run_cuts(part, folder, library, options, report))
     report.exit()
 
 

@@ -49,6 +49,15 @@ class Report:
     def skip(self, what, reason):
         print(json.dumps({"what": what, "figure": f"not tried here: {reason}", "verdict": "skipped"}), flush=True)
 
+    def each(self, options, perform, names=None):
+        """Performs each part; one that does not end as it should is a row, and leaves its folder."""
+        for part in self.parts:
+            try:
+                perform(part)
+            except AssertionError as failure:
+                self.row((names or {}).get(part, part), str(failure), passed=False)
+                options.keep = True
+
     def exit(self):
         sys.exit(1 if self.failed else 0)
 
@@ -62,7 +71,9 @@ def scratch(options):
     except BaseException:
         print(f"what it was about is kept in {folder}", file=sys.stderr)
         raise
-    if not options.keep:
+    if options.keep:
+        print(f"what it was about is kept in {folder}", file=sys.stderr)
+    else:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -262,12 +262,7 @@ def main():
     options = arguments(__doc__, 1, PARTS).parse_args()
     report = Report(options, PARTS)
     with scratch(options) as folder:
-        for part in report.parts:
-            try:
-                globals()[f"run_{part}"](folder, options, report)
-            except AssertionError as failure:
-                report.row(part, str(failure), passed=False)
-                options.keep = True
+        report.each(options, lambda part: globals()[f"run_{part}"](folder, options, report))
     report.exit()
 
 

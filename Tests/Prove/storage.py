@@ -355,12 +355,7 @@ def main():
     report = Report(options, PARTS)
     with scratch(options) as folder:
         library = build(folder)
-        for part in report.parts:
-            try:
-                globals()[f"run_{part}"](folder, library, options, report)
-            except AssertionError as failure:
-                report.row(part, str(failure), passed=False)
-                options.keep = True
+        report.each(options, lambda part: globals()[f"run_{part}"](folder, library, options, report))
     report.exit()
 
 
