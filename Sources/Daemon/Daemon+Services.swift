@@ -97,7 +97,11 @@ extension Daemon {
                 defer { probing.cancel() }
                 var said: String?
                 var stalledBefore: [String] = []
+                var began = SuspendingClock.now
                 while (try? await Task.sleep(for: pause)) != nil {
+                    // What it sleeps too long, no thread was there for: none for webhooks either.
+                    daemon.lateness.note(SuspendingClock.now - began - pause, at: .now)
+                    defer { began = .now }
                     let stalled = daemon.surroundings.pulse.stalled
                     if stalled.isEmpty { daemon.manager.feedWatchdog() }
                     if stalled != stalledBefore { daemon.report(stalled: stalled) }

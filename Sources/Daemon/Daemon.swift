@@ -18,6 +18,7 @@ package final class Daemon: Sendable {
     private let reload: @Sendable () throws -> Settings
     let surroundings: Workers.Surroundings
     let intake: Intake
+    let lateness: Lateness
     private let pages: AdminPages
     let publicServer: Server
     let adminServer: Server
@@ -55,11 +56,12 @@ package final class Daemon: Sendable {
             inboxChanged: Wakeup(),
             intakeRefused: Wakeup(), failoversChanged: Wakeup(), deliveriesChanged: Wakeup(),
             substitutionsChanged: Wakeup(), observe: observe)
+        let lateness = Lateness(limit: settings.listen.limits.responseTimeout, log: log)
         let intake = Intake(
             rules: rules, ledger: ledger, clock: clock, metrics: metrics, health: surroundings.health,
             part: pulse.begin("intake"), log: log, outage: surroundings.outage,
-            inboxChanged: surroundings.inboxChanged,
-            refused: surroundings.intakeRefused)
+            lateness: lateness,
+            inboxChanged: surroundings.inboxChanged, refused: surroundings.intakeRefused)
         surroundings.isIntakeBusy = { intake.isBusy }
         let certificate = try settings.listen.tls.identityFiles.map { files in
             try Certificate(files, clock: clock, metrics: metrics, log: log)
@@ -82,6 +84,7 @@ package final class Daemon: Sendable {
         self.reload = reload
         self.surroundings = surroundings
         self.intake = intake
+        self.lateness = lateness
         self.pages = pages
         self.log = log
         let processID = getpid()

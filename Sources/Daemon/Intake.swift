@@ -39,7 +39,7 @@ final class Intake: Sendable {
 
     init(
         rules: Rules, ledger: Ledger, clock: any WallClock, metrics: Metrics, health: Health, part: Pulse.Part,
-        log: Logger, outage: Outage, inboxChanged: Wakeup, refused: Wakeup
+        log: Logger, outage: Outage, lateness: Lateness, inboxChanged: Wakeup, refused: Wakeup
     ) {
         self.rules = Mutex(rules)
         self.clock = clock
@@ -50,8 +50,8 @@ final class Intake: Sendable {
         self.inboxChanged = inboxChanged
         self.refused = refused
         let settlement = Settlement(
-            metrics: metrics, health: health, part: part, log: log, outage: outage, inboxChanged: inboxChanged,
-            refused: refused, clock: clock, acknowledgements: acknowledgements)
+            metrics: metrics, health: health, part: part, log: log, outage: outage, lateness: lateness,
+            inboxChanged: inboxChanged, refused: refused, clock: clock, acknowledgements: acknowledgements)
         self.ledger = ledger
         self.settlement = settlement
         writer = InboxWriter(ledger: ledger) { settlement.answer($0, $1) }
@@ -159,6 +159,7 @@ private struct Settlement: Sendable {
     let part: Pulse.Part
     let log: Logger
     let outage: Outage
+    let lateness: Lateness
     let inboxChanged: Wakeup
     let refused: Wakeup
     let clock: any WallClock
@@ -168,7 +169,8 @@ private struct Settlement: Sendable {
         let now = Instant.now
         // The answers first, and the counting once for all: this runs between two commits.
         Responder.respond(tickets.map(\.responder), outcomes.map { $0.isCommitted ? Response(204) : .tryAgain })
-        let seconds = tickets.map { $0.arrivedAt.duration(to: now).inSeconds }
+        let waits = tickets.map { $0.arrivedAt.duration(to: now) }
+        let seconds = waits.map(\.inSeconds)
         metrics.observeAcknowledgements(seconds: seconds)
         acknowledgements.note(seconds: seconds, at: clock.now())
         if let last = tickets.last {
@@ -201,6 +203,7 @@ private struct Settlement: Sendable {
             health.noteCommit(failure: failure)
         } else {
             noteSuccess()
+            lateness.note(waits.max() ?? .zero, at: now)
         }
         part.beat(succeeded: failure == nil)
         inboxChanged.signal()

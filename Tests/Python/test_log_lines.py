@@ -70,6 +70,8 @@ NAMES = {
     "The database can be used again": set(),
     "Webhooks cannot be committed": {"error"},
     "Webhooks are committed again": set(),
+    "Webhooks are answered too late": {"seconds"},
+    "Webhooks are answered in time again": set(),
     "Short of descriptors or memory": {"listener", "errno"},
     "There are enough descriptors again": {"listener"},
     "No heartbeat": {"result", "reason"},

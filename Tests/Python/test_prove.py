@@ -74,7 +74,7 @@ def test_faults_of_the_storage():
 
 
 def test_faults_of_the_machine():
-    status, rows = prove("resources.py", "descriptors", "stderr", "clock")
+    status, rows = prove("resources.py", "descriptors", "threads", "stderr", "clock")
     assert status == 0
     assert {row["verdict"] for row in rows} <= {"holds", "skipped"}
 
