@@ -4,8 +4,8 @@ package import Time
 
 /// Reads the inbox and settles each message together with what follows from it.
 ///
-/// While webhooks arrive faster than they are acknowledged, it gives way: of the time it takes a fifth, so that a flood is
-/// acknowledged first and looked at as it goes.
+/// While webhooks arrive faster than they are acknowledged, it gives way: of the time it takes a twentieth, so that a
+/// flood is acknowledged first and looked at as it goes.
 package struct InboxWorker: Sendable {
     private let ledger: Ledger
     private let clock: any WallClock
@@ -45,7 +45,7 @@ package struct InboxWorker: Sendable {
             for (event, verdict) in triaged { report(verdict, on: event) }
             noteProgress()
             if isIntakeBusy() {
-                try? await Task.sleep(for: min(began.duration(to: .now) * 4, .milliseconds(250)))
+                try? await Task.sleep(for: min(began.duration(to: .now) * 19, .milliseconds(500)))
             }
         }
     }
