@@ -4,6 +4,7 @@ BUILD_PACKAGES = libssl-dev libsqlite3-dev libcurl4-openssl-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) python3-venv sqlite3 strace openssl curl chromium dpkg-dev patchelf prometheus systemd
 PROVE_PACKAGES = $(TEST_PACKAGES)
 SCAN_PACKAGES = $(TEST_PACKAGES) sslscan testssl.sh bsdextrautils dnsutils
+SLOW_PACKAGES = $(BUILD_PACKAGES) python3 openssl slowhttptest
 DEB_PACKAGES = $(BUILD_PACKAGES) binutils dpkg-dev lintian patchelf python3
 SYSTEMD_PACKAGES = $(TEST_PACKAGES) debootstrap systemd-container
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3-venv nginx-light wrk nodejs sqlite3
@@ -19,7 +20,7 @@ ROUNDS ?= 20
 MINUTES ?= 1
 FUZZ_TARGETS ?= request chunked connection signature secret event configuration
 
-.PHONY: build release run test simulate outcomes differential fuzz sanitize prove tls-scan swift-test python-test format lint bench deb systemd-test newcomer install clean build-packages test-packages prove-packages bench-packages scan-packages deb-packages systemd-packages
+.PHONY: build release run test simulate outcomes differential fuzz sanitize prove tls-scan slow-clients swift-test python-test format lint bench deb systemd-test newcomer install clean build-packages test-packages prove-packages bench-packages scan-packages slow-packages deb-packages systemd-packages
 
 build: build-packages
 	$(SWIFT_BUILD)
@@ -109,6 +110,11 @@ tls-scan: scan-packages $(VENV)/ready
 	$(SWIFT_BUILD) --product sparekey
 	$(VENV)/bin/python Tests/Python/scan_tls.py
 
+# What 2,000 slow connections do to the acknowledgement of good webhooks; with nothing else running.
+slow-clients: slow-packages
+	swift build -c release --product sparekey
+	python3 Benchmarks/slow_clients.py --json .build/slow-clients.json
+
 # Ratios against peers measured in the same run; some ten minutes, with nothing else running. BENCH_FLAGS goes to bench.py, such as
 # `--rounds 1 --continue` for one round more. The figures go to .build/bench.json, the chart to .build/bench.svg.
 bench: bench-packages $(BENCH_VENV)/ready
@@ -175,6 +181,9 @@ prove-packages:
 
 bench-packages:
 	@.ci/install-packages $(BENCH_PACKAGES)
+
+slow-packages:
+	@.ci/install-packages $(SLOW_PACKAGES)
 
 scan-packages:
 	@.ci/install-packages $(SCAN_PACKAGES)
