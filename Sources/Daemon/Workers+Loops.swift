@@ -12,18 +12,28 @@ extension Workers {
         await loop("inbox", wakeup: surroundings.inboxChanged) {
             // Events come in flurries. A moment's wait settles several with one commit, and keeps that commit out of the way of
             // the next acknowledgement's.
-            try await Task.sleep(for: Self.settlingDelay)
-            let settled = try await inbox.step()
-            for (disposition, count) in settled.counts where count > 0 {
-                surroundings.metrics.add(
-                    Double(count), to: "sparekey_events_total", [("disposition", disposition)],
-                    help: "Events settled by disposition.")
+            var pause = Self.settlingDelay
+            var hasMore = true
+            while hasMore {
+                if pause > .zero { try await Task.sleep(for: pause) }
+                let step = try await inbox.step()
+                tell(of: step.settled)
+                (hasMore, pause) = (step.hasMore, step.pause)
             }
-            if settled.handled > 0 {
-                surroundings.failoversChanged.signal()
-                surroundings.substitutionsChanged.signal()
-            }
+            if pause > .zero { try await Task.sleep(for: pause) }
             return nil
+        }
+    }
+
+    private func tell(of settled: SettledEvents) {
+        for (disposition, count) in settled.counts where count > 0 {
+            surroundings.metrics.add(
+                Double(count), to: "sparekey_events_total", [("disposition", disposition)],
+                help: "Events settled by disposition.")
+        }
+        if settled.handled > 0 {
+            surroundings.failoversChanged.signal()
+            surroundings.substitutionsChanged.signal()
         }
     }
 

@@ -31,23 +31,27 @@ package struct InboxWorker: Sendable {
         self.noteProgress = noteProgress
     }
 
-    /// Settles what is pending.
-    ///
-    /// - Returns: what was settled; all zero when nothing was pending.
-    package func step() async throws(LedgerError) -> SettledEvents {
-        var total = SettledEvents()
-        while true {
-            let began = ContinuousClock.now
-            let pending = try await ledger.pendingEvents(limit: batch)
-            let triaged = pending.map { (event: $0, verdict: triage.verdict(on: $0.body)) }
-            guard !triaged.isEmpty else { return total }
-            total += try await settle(triaged)
-            for (event, verdict) in triaged { report(verdict, on: event) }
-            noteProgress()
-            if isIntakeBusy() {
-                try? await Task.sleep(for: min(began.duration(to: .now) * 19, .milliseconds(500)))
-            }
-        }
+    /// What one step came to.
+    package struct Step: Sendable {
+        /// All zero when nothing was pending.
+        package var settled = SettledEvents()
+        /// More may be pending; otherwise what comes next had better gather for a moment, so that one commit settles several.
+        package var hasMore = false
+        /// How long to give way to webhooks that wait for a commit.
+        package var pause = Duration.zero
+    }
+
+    /// Settles a batch of what is pending.
+    package func step() async throws(LedgerError) -> Step {
+        let began = ContinuousClock.now
+        let pending = try await ledger.pendingEvents(limit: batch)
+        guard !pending.isEmpty else { return Step() }
+        let triaged = pending.map { (event: $0, verdict: triage.verdict(on: $0.body)) }
+        let settled = try await settle(triaged)
+        for (event, verdict) in triaged { report(verdict, on: event) }
+        noteProgress()
+        let pause = isIntakeBusy() ? min(began.duration(to: .now) * 19, .milliseconds(500)) : .zero
+        return Step(settled: settled, hasMore: pending.count == batch, pause: pause)
     }
 
     /// One transaction for the batch; where that fails, one for each message, so that a poisoned row does not stop the others.

@@ -93,7 +93,8 @@ final class Bench: Sendable {
     func settleInbox() async throws {
         var log = Logger(label: "test")
         log.logLevel = .critical
-        _ = try await InboxWorker(ledger: ledger, clock: clock, triage: triage, log: log).step()
+        let worker = InboxWorker(ledger: ledger, clock: clock, triage: triage, log: log)
+        while try await worker.step().hasMore {}
     }
 
     /// Works off what is due, lane by lane, and the stays that are to be looked at.

@@ -12,10 +12,10 @@ import Testing
     }
 
     /// Another program, which may leave a transaction open.
-    private func other(_ bench: LedgerBench) throws -> DatabaseQueue {
+    private func other(_ path: String) throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.allowsUnsafeTransactions = true
-        return try DatabaseQueue(path: bench.path, configuration: configuration)
+        return try DatabaseQueue(path: path, configuration: configuration)
     }
 
     @Test func aFolderThatIsAwayTakesNothing() async throws {
@@ -59,7 +59,7 @@ import Testing
     @Test func nothingIsTakenAfterAFailureWhileTheWALCannotBeEmptied() throws {
         let bench = try LedgerBench()
         #expect(bench.ledger.append([message("msg_1")]) == [.stored])
-        let reader = try other(bench)
+        let reader = try other(bench.path)
         try reader.inDatabase { database in
             try database.beginTransaction(.deferred)
             _ = try Row.fetchOne(database, sql: "SELECT * FROM webhook_events")
@@ -73,7 +73,7 @@ import Testing
 
     @Test func anotherProgramsLockLeavesTheConnectionAlone() throws {
         let bench = try LedgerBench()
-        let writer = try other(bench)
+        let writer = try other(bench.path)
         try writer.inDatabase { database in try database.beginTransaction(.immediate) }
         let before = try bench.ledger.pool()
         #expect(failure(bench.ledger.append([message("msg_1")]))?.code == .locked)
@@ -81,5 +81,22 @@ import Testing
         try writer.inDatabase { database in try database.rollback() }
         try writer.close()
         #expect(bench.ledger.append([message("msg_1")]) == [.stored])
+    }
+
+    /// What it appends must not be overwritten by a start that settles the WAL.
+    @Test func aStartBesideAnotherWriterLeavesTheWALAsItIs() throws {
+        let bench = try LedgerBench()
+        #expect(bench.ledger.append([message("msg_1")]) == [.stored])
+        let crashed = try bench.folder.copyAfterCrash()
+        let wal = URL(fileURLWithPath: crashed.database + "-wal")
+        let writer = try other(crashed.database)
+        try writer.inDatabase { database in try database.beginTransaction(.immediate) }
+        let before = try Data(contentsOf: wal)
+        let ledger = try Ledger(path: crashed.database)
+        #expect(try Data(contentsOf: wal) == before && !before.isEmpty)
+        try writer.inDatabase { database in try database.rollback() }
+        try writer.close()
+        #expect(ledger.append([message("msg_1"), message("msg_2")]) == [.repeated, .stored])
+        ledger.close()
     }
 }

@@ -27,20 +27,22 @@ def commands(rounds, minutes):
         ["hostile.py", "mutations", "--rounds", 100 * rounds, "--minutes", minutes],
         ["hostile.py", "held", "flood"],
         ["storm.py", "--rounds", 10 * rounds],
+        ["strength.py", "--rounds", rounds],
+        ["coverage.py"],
     ]
+
+
+def file_system(folder):
+    """Its type and device: those of the mount point that is nearest above the folder."""
+    mounts = [line.split() for line in open("/proc/self/mounts")]
+    above = [str(folder), *map(str, pathlib.Path(folder).resolve().parents)]
+    _, name, kind = max((len(point), name, kind) for name, point, kind, *_ in mounts if point in above)
+    return f"{kind} on {name}"
 
 
 def machine(folder):
     memory = next(line.split()[1] for line in open("/proc/meminfo") if line.startswith("MemTotal"))
-    device = os.stat(folder).st_dev
-    node = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
-    kind = "disk"
-    for queue in (node / "queue", node.resolve().parent / "queue"):
-        if (queue / "rotational").exists():
-            kind = "rotating disk" if (queue / "rotational").read_text().strip() == "1" else "solid or virtual disk"
-            break
-    mount = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True).stdout.strip()
-    return f"{os.cpu_count()} cores, {int(memory) / 2**20:.0f} GB, {platform.system()} {platform.release()}, {mount} on {node.resolve().name} ({kind})"
+    return f"{os.cpu_count()} cores, {int(memory) / 2**20:.0f} GB, {platform.system()} {platform.release()}, {file_system(folder)}"
 
 
 def main():

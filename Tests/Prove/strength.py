@@ -26,7 +26,7 @@ private func isFault(_ number: Int) -> Bool { chosenFault == number }
 NEAREST = {
     "parser": ["RequestParserTests|ConnectionStateTests", "HTTPServerTests|StrictnessTests"],
     "verifier": ["SignaturesTests"],
-    "intake": ["LedgerTests", "IntakeTests|CommitFailureTests"],
+    "intake": ["IntakeTests|CommitFailureTests", "LedgerTests"],
     "ledger": ["LedgerTests", "FailoverTests|DeliveryTests"],
     "policy": ["PolicyTests", "FailoverTests"],
 }

@@ -120,7 +120,7 @@ final class Sparekey {
         switch worker {
         case .inbox:
             hasMail = false
-            _ = try await inbox.step()
+            while try await inbox.step().hasMore {}
         case .failovers:
             try await engine.scout()
             for lane in try await engine.dueLanes(notIn: busy) {
