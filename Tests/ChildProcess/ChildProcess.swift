@@ -7,6 +7,9 @@ package struct ChildProcess: Sendable {
         package var description: String
     }
 
+    /// What a sanitizer goes by, handed on in any environment, for the program was built with it as the test was.
+    private static let sanitizerVariables = ["ASAN_OPTIONS", "TSAN_OPTIONS", "LD_PRELOAD"]
+
     package let processID: Int32
 
     /// - Parameters:
@@ -36,7 +39,10 @@ package struct ChildProcess: Sendable {
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
 
-        let variables = environment ?? ProcessInfo.processInfo.environment
+        let own = ProcessInfo.processInfo.environment
+        let variables = (environment ?? own).merging(own.filter { Self.sanitizerVariables.contains($0.key) }) {
+            given, _ in given
+        }
         let argv = arguments.map { strdup($0) } + [nil]
         let envp = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for pointer in argv + envp { free(pointer) } }
