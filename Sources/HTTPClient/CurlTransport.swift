@@ -1,10 +1,16 @@
 internal import Dispatch
 internal import Synchronization
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
 /// HTTP/1.1 through libcurl: HTTPS verified against the system's roots, TLS 1.2 or newer, no redirects, no cookies.
 ///
 /// A bounded number of workers, each with its kept-alive connections, and a bounded queue before them. `https_proxy`,
-/// `all_proxy` and `no_proxy` of the environment are honoured, except for loopback hosts.
+/// `all_proxy` and `no_proxy` of the environment are honoured, except for loopback hosts, and so is OpenSSL's `SSL_CERT_FILE`.
 package final class CurlTransport: HTTPTransport {
     private final class Job: Sendable {
         let id: Int
@@ -41,6 +47,12 @@ package final class CurlTransport: HTTPTransport {
         case refuse(ClientError)
     }
 
+    /// libcurl does not look at it by itself. https://docs.openssl.org/3.0/man3/SSL_CTX_load_verify_locations
+    private static var rootsOfTheEnvironment: String? {
+        guard let path = getenv("SSL_CERT_FILE"), path.pointee != 0 else { return nil }
+        return String(cString: path)
+    }
+
     private let maxConcurrentRequests: Int
     private let maxQueued: Int
     private let options: CurlWorker.Options
@@ -51,14 +63,15 @@ package final class CurlTransport: HTTPTransport {
     ///   - maxQueued: requests that may wait for a worker; one more is refused as `busy`.
     ///   - userAgent: such as `sparekey/1.0.0`.
     ///   - connectTimeout: for name lookup, TCP and TLS together; the request's own timeout bounds the whole.
-    ///   - caFile: PEM roots that replace the system's.
+    ///   - caFile: PEM roots that replace the system's; nil: those of `SSL_CERT_FILE`, where that is set.
     package init(
         maxConcurrentRequests: Int, maxQueued: Int, userAgent: String, connectTimeout: Duration = .seconds(10),
         caFile: String? = nil
     ) {
         self.maxConcurrentRequests = max(1, maxConcurrentRequests)
         self.maxQueued = max(0, maxQueued)
-        options = CurlWorker.Options(userAgent: userAgent, connectTimeout: connectTimeout, caFile: caFile)
+        options = CurlWorker.Options(
+            userAgent: userAgent, connectTimeout: connectTimeout, caFile: caFile ?? Self.rootsOfTheEnvironment)
     }
 
     package func send(_ request: ClientRequest) async throws(ClientError) -> ClientResponse {

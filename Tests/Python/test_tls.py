@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from certificates import Certificates
-from processes import Sandbox, run, sign, until
+from processes import API_KEY, Sandbox, environment, run, sign, until
 
 # What curl's exit status says (curl(1)): the peer's certificate or fingerprint was not OK.
 REFUSED = 60
@@ -52,6 +52,23 @@ def test_the_sandbox_serves_tls(tmp_path, certificates):
     finally:
         for server in good, expired, elsewhere, stranger:
             server.kill()
+
+
+def test_the_environment_may_name_the_roots(tmp_path, certificates):
+    """As behind a proxy that looks into TLS, whose root is the company's own."""
+    sandbox = sandbox_with(tmp_path, "good", certificates.make("good"))
+    config = tmp_path / "sparekey.yaml"
+    config.write_text(f"seam: {{base_url: '{sandbox.url}'}}\n")
+    try:
+        def ask(**more):
+            return run("webhook", "list", "--config", config, env=environment(SPAREKEY_SEAM_API_KEY=API_KEY, **more))
+
+        refused = ask()
+        assert refused.returncode == 1 and "certificate" in refused.stderr, refused.stderr
+        taken = ask(SSL_CERT_FILE=str(certificates.root))
+        assert taken.returncode == 0, taken.stderr
+    finally:
+        sandbox.kill()
 
 
 def test_the_sandbox_wants_a_pair(certificates):
