@@ -31,6 +31,8 @@ static inline void sparekey_SSL_CTX_set_session_cache_mode(SSL_CTX *context, lon
 static const uint64_t sparekey_SSL_OP_NO_COMPRESSION = SSL_OP_NO_COMPRESSION;
 static const uint64_t sparekey_SSL_OP_NO_RENEGOTIATION = SSL_OP_NO_RENEGOTIATION;
 static const uint64_t sparekey_SSL_OP_NO_TICKET = SSL_OP_NO_TICKET;
+static const uint64_t sparekey_SSL_OP_CIPHER_SERVER_PREFERENCE = SSL_OP_CIPHER_SERVER_PREFERENCE;
+static const uint64_t sparekey_SSL_OP_PRIORITIZE_CHACHA = SSL_OP_PRIORITIZE_CHACHA;
 static const long sparekey_SSL_MODE_RELEASE_BUFFERS = SSL_MODE_RELEASE_BUFFERS;
 
 static inline size_t sparekey_BIO_pending(BIO *bio) {
