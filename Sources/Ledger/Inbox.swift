@@ -206,12 +206,14 @@ private struct EventSettlement {
 
     private func touchDevice(_ facts: EventFacts) throws -> Bool {
         guard let deviceID = facts.deviceID else { return false }
-        // What waits for its lead time gains nothing from the lock's being there.
+        // What waits for its lead time gains nothing from the lock's being there. That the state is one of two says nothing that the
+        // next term does not, but it is word for word the index's own condition, without which SQLite reads every failover ever.
         let touched = try String.fetchAll(
             database.cachedStatement(
                 sql: """
                     UPDATE failovers SET next_attempt_at = ?, touches = touches + 1
-                    WHERE device_id = ? AND state = 'waiting' AND reason NOT IN ('lead_time', 'reserved')
+                    WHERE device_id = ? AND state IN ('pending', 'waiting') AND state = 'waiting'
+                        AND reason NOT IN ('lead_time', 'reserved')
                     RETURNING access_code_id
                     """), arguments: [now.sql, deviceID])
         try database.journal(

@@ -116,7 +116,7 @@ private struct SweepRecord {
             database,
             sql: """
                 SELECT access_code_id, reason, original_starts_at, original_ends_at FROM failovers
-                WHERE device_id = ? AND state = 'waiting'
+                WHERE device_id = ? AND state IN ('pending', 'waiting') AND state = 'waiting'
                 """, arguments: [deviceID])
         var touched = 0
         for row in rows {

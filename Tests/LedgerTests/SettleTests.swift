@@ -1,6 +1,7 @@
 import GRDB
 import JSON
 import Policy
+import Synchronization
 import Testing
 import Time
 
@@ -285,4 +286,34 @@ import Time
         _ = try await bench.ledger.settle([(pending[0].inboxID, .readable(facts, .opensFailover))], now: bench.start)
         #expect(try await bench.receive(facts, .opensFailover).duplicate == 1)
     }
+
+    /// A database of years must not be read whole for each event.
+    @Test func noEventReadsAWholeTable() async throws {
+        let bench = try LedgerBench()
+        let statements = Statements()
+        try await bench.ledger.pool().writeWithoutTransaction { database in
+            database.trace { event in
+                guard case .statement(let statement) = event else { return }
+                statements.seen.withLock { _ = $0.insert(statement.sql) }
+            }
+        }
+        let effects: [EventEffect] = [.opensFailover, .touchesAccessCode, .touchesDevice]
+        for (number, effect) in effects.enumerated() {
+            _ = try await bench.receive(bench.facts("event-\(number)", device: "lock", at: bench.start), effect)
+        }
+        let seen = statements.seen.withLock { $0 }.filter { $0.contains("failovers") || $0.contains("webhook_events") }
+        #expect(seen.contains { $0.contains("RETURNING access_code_id") })
+        for sql in seen {
+            let plan = try await bench.ledger.pool().writeWithoutTransaction { database in
+                let statement = try database.makeStatement(sql: "EXPLAIN QUERY PLAN " + sql)
+                statement.setUncheckedArguments([])
+                return try Row.fetchAll(statement).map { $0["detail"] as String }
+            }
+            #expect(!plan.contains { $0.hasPrefix("SCAN ") && $0 != "SCAN CONSTANT ROW" }, "\(sql): \(plan)")
+        }
+    }
+}
+
+private final class Statements: Sendable {
+    let seen = Mutex<Set<String>>([])
 }
