@@ -1,9 +1,11 @@
 import Foundation
 import GRDB
 import HTTPClient
+import Ledger
 import Policy
 import Sandbox
 import Settings
+import Synchronization
 import Testing
 
 /// No 204 without a commit, and all goes on once commits succeed again.
@@ -27,6 +29,10 @@ struct CommitFailureTests {
         }
     }
 
+    private final class Flag: Sendable {
+        let isSet = Mutex(false)
+    }
+
     @Test func lockedDatabaseIsTriedAgain() async throws {
         try await House.with { house in
             let lock = house.lock()
@@ -46,6 +52,38 @@ struct CommitFailureTests {
             try await eventually("it is taken") { try await house.post(message).status == 204 }
             try await house.expectSubstituted(code)
             #expect(try await house.admin("GET", "/readyz").status == 200)
+        }
+    }
+
+    /// The sender tries again after minutes, or never where it was a proxy that gave up: Seam's list of events is asked sooner.
+    @Test func aRefusedWebhookIsLookedForAmongSeamsEvents() async throws {
+        let hourly = { (settings: inout Settings) in
+            settings.reconcile.interval = .seconds(3600)
+            settings.reconcile.stateInterval = .seconds(3600)
+        }
+        let fails = Flag()
+        let surroundings = House.Surroundings(interruption: { moment in
+            guard case .beforeCommit = moment, fails.isSet.withLock({ $0 }) else { return }
+            throw DatabaseError(resultCode: .SQLITE_IOERR)
+        })
+        try await House.with(settings: hourly, surroundings: surroundings) { house in
+            let lock = house.lock()
+            let code = house.guest(on: lock)
+            try await eventually("the sweeps of the start are over") {
+                let hasSwept = try await house.admin("GET", "/metrics").text.contains(
+                    #"sparekey_sweeps_total{result="ok"} 1"#)
+                return try hasSwept && house.count("devices WHERE codes_read_at IS NOT NULL") == 1
+            }
+            house.model.isWebhookSenderPaused = true
+            house.model.failCode(code)
+            fails.isSet.withLock { $0 = true }
+            #expect(try await house.post(HandMade.failure(of: code, on: lock)).status == 503)
+            fails.isSet.withLock { $0 = false }
+            try await house.expectSubstituted(code)
+            #expect(
+                try house.count(
+                    "webhook_events WHERE event_type = 'access_code.failed_to_set_on_device' AND source = 'sweep'") == 1
+            )
         }
     }
 
