@@ -16,6 +16,21 @@ struct IntakeTests {
         return "\(response.status) \(headers.map { "\($0.name): \($0.value)" }.sorted()) \(response.text)"
     }
 
+    /// The inbox is looked at when something comes, and not only by and by: one after the other, these would take 50 seconds so.
+    @Test func whatIsStoredWakesTheWorker() async throws {
+        try await House.with { house in
+            let began = ContinuousClock.now
+            for number in 1...10 {
+                let message = HandMade(#"{"event_id": "\#(number)", "event_type": "noise"}"#)
+                #expect(try await house.post(message).status == 204)
+                try await eventually("it is settled") {
+                    try house.count("webhook_events WHERE svix_id = ? AND disposition <> 'pending'", [message.id]) == 1
+                }
+            }
+            #expect(began.duration(to: .now) < .seconds(35))
+        }
+    }
+
     @Test func badSignaturesGetOneAnswer() async throws {
         try await House.with { house in
             let message = HandMade(#"{"event_id": "1", "event_type": "noise"}"#)

@@ -29,6 +29,18 @@ import Time
         #expect(try LedgerBench().ledger.append([]).isEmpty)
     }
 
+    /// Text is for SQLite's own functions and for whoever queries the log; what is none, or would end at a NUL, stays bytes.
+    @Test func onlyTextIsStoredAsText() throws {
+        let bench = try LedgerBench()
+        let bodies: [[UInt8]] = [Array(#"{"name":"Zoë"}"#.utf8), [0xFF, 0xFE, 0x80], Array("a\u{0}b".utf8)]
+        let messages = bodies.enumerated().map { number, body in
+            InboxMessage(svixID: "msg_\(number)", source: .webhook, receivedAt: bench.start, body: body)
+        }
+        #expect(bench.ledger.append(messages) == [.stored, .stored, .stored])
+        let types = try query(bench.path, "SELECT typeof(body) AS type FROM webhook_events ORDER BY inbox_id")
+        #expect(types.map { $0["type"] } == ["text", "blob", "blob"])
+    }
+
     /// What arrives is kept byte by byte, whatever it is.
     @Test(
         arguments: [
