@@ -109,11 +109,11 @@ def nginx(port, folder):
     return [shutil.which("nginx") or "/usr/sbin/nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")], {}
 
 
-def sparekey(binary, **settings):
+def sparekey(binary, listen=None, **settings):
     """The daemon as it is installed; nobody answers at its Seam, unless `settings` say otherwise."""
     def command(port, folder):
         config = {
-            "listen": {"host": "127.0.0.1", "port": port}, "admin": {"host": "127.0.0.1", "port": free_port()},
+            "listen": {"host": "127.0.0.1", "port": port, **(listen or {})}, "admin": {"host": "127.0.0.1", "port": free_port()},
             "seam": {"base_url": "http://127.0.0.1:9"}, "database": {"path": str(folder / "events.db")},
             "log": {"level": "warning"}, **settings,
         }

@@ -26,8 +26,9 @@ import tempfile
 import threading
 import time
 
-from contenders import ROOT, free_port
-from webhooks import BODY, SECRET, sign_requests
+from contenders import ROOT, Contender, sparekey
+from measures import percentiles
+from webhooks import request
 
 CONNECTIONS = 2_000
 RATE = 200
@@ -41,56 +42,10 @@ KINDS = {
 }
 
 
-class Daemon:
-    def __init__(self, binary, folder, tls, **listen):
-        self.binary, self.folder, self.tls, self.listen = binary, folder, tls, listen
-        self.port, self.admin_port = free_port(), free_port()
-
-    def __enter__(self):
-        self.folder.mkdir()
-        listen = {"host": "127.0.0.1", "port": self.port, **self.listen}
-        if self.tls:
-            listen["tls"] = certificate(self.folder)
-        (self.folder / "sparekey.yaml").write_text(json.dumps({
-            "listen": listen, "admin": {"port": self.admin_port}, "database": {"path": str(self.folder / "events.db")},
-            "webhook": {"secret": SECRET}, "seam": {"api_key": "seam_bench_key", "base_url": "http://127.0.0.1:9"},
-            "delivery": {"manual": True}, "log": {"level": "error"},
-        }))
-        self.log = open(self.folder / "log", "wb")
-        self.process = subprocess.Popen(
-            [self.binary, "serve", "--config", self.folder / "sparekey.yaml"], stdout=self.log,
-            stderr=self.log)
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return self
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit("the daemon did not start:\n" + (self.folder / "log").read_text()[-2000:])
-            time.sleep(0.01)
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(timeout=30)
-        self.log.close()
-
-    def connections(self):
-        """How many connections to the daemon stand, as the kernel has it."""
-        wanted = f":{self.port:04X}"
-        lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
-        return sum(line.split()[1].endswith(wanted) and line.split()[3] == "01" for line in lines)
-
-    def memory(self):
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1000
-
-    def connect(self):
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.tls:
-            context = ssl._create_unverified_context()
-            connection = context.wrap_socket(connection)
-        return connection
+def connections(port):
+    """How many connections to the port stand, as the kernel has it."""
+    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "01" for line in lines)
 
 
 def certificate(folder):
@@ -105,25 +60,23 @@ def certificate(folder):
 class GoodTraffic:
     """A lane for each connection; what is due is sent, answered and timed."""
 
-    def __init__(self, daemon, name, seconds):
-        self.daemon, self.latencies = daemon, []
-        file = daemon.folder / f"requests-{name}"
-        sign_requests(file, RATE * seconds, name)
-        self.requests = [self.request(line.split(" ", 2)) for line in file.read_text().splitlines()]
+    def __init__(self, port, tls, name, seconds):
+        self.port, self.tls, self.times = port, tls, []
+        self.requests = [request(f"msg_{name}{number:06d}") for number in range(RATE * seconds)]
 
-    def request(self, signed):
-        names = zip(("svix-id", "svix-timestamp", "svix-signature"), signed)
-        head = ["POST /webhooks/seam HTTP/1.1", f"Host: 127.0.0.1:{self.daemon.port}", f"Content-Length: {len(BODY)}"]
-        return "\r\n".join(head + [f"{name}: {value}" for name, value in names]).encode() + b"\r\n\r\n" + BODY
+    def connect(self):
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return ssl._create_unverified_context().wrap_socket(connection) if self.tls else connection
 
     def run(self):
-        """The latencies in milliseconds, sorted."""
+        """Median and 99th percentile of the latencies."""
         failures = []
         start = time.monotonic() + 0.2
 
         def lane(number):
             try:
-                with contextlib.closing(self.daemon.connect()) as connection:
+                with contextlib.closing(self.connect()) as connection:
                     for index in range(number, len(self.requests), LANES):
                         due = start + index / RATE
                         time.sleep(max(0, due - time.monotonic()))
@@ -136,7 +89,7 @@ class GoodTraffic:
                             answer += more
                         if not answer.startswith(b"HTTP/1.1 204"):
                             raise ConnectionError(answer.decode())
-                        self.latencies.append((time.monotonic() - due) * 1000)
+                        self.times.append(time.monotonic() - due)
             except OSError as error:
                 failures.append(error)
 
@@ -147,20 +100,20 @@ class GoodTraffic:
             thread.join()
         if failures:
             sys.exit(f"good traffic failed: {failures[0]}")
-        return sorted(self.latencies)
+        return percentiles(self.times)
 
 
 @contextlib.contextmanager
-def slow_clients(daemon, kind, seconds):
+def slow_clients(port, tls, kind, seconds):
     """slowhttptest with its connections standing."""
-    scheme = "https" if daemon.tls else "http"
+    scheme = "https" if tls else "http"
     process = subprocess.Popen(
         ["slowhttptest", *KINDS[kind], "-c", str(CONNECTIONS), "-r", "500", "-l", str(seconds + 120), "-p", "300",
-         "-u", f"{scheme}://127.0.0.1:{daemon.port}/webhooks/seam"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+         "-u", f"{scheme}://127.0.0.1:{port}/webhooks/seam"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
         most = 0
-        while (found := daemon.connections()) < CONNECTIONS:
+        while (found := connections(port)) < CONNECTIONS:
             most = max(most, found)
             # Bodies and readers are refused as they come, so they need not all stand at one time.
             if process.poll() is not None or time.monotonic() > deadline or (kind != "header" and time.monotonic() > deadline - 56):
@@ -174,34 +127,34 @@ def slow_clients(daemon, kind, seconds):
         process.wait(timeout=30)
 
 
-def percentile(sorted_values, part):
-    return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * part))]
-
-
 def measure(binary, kind, tls, rounds, seconds, folder):
     """Undisturbed and disturbed by turns, for a machine is not as fast at every moment; figures are medians over the rounds."""
-    listen = {"header_timeout": "5m"} if kind == "header" else {}
     name = f"{kind}, {'TLS' if tls else 'plain'}"
+    folder = folder / name.replace(", ", "-")
+    folder.mkdir()
+    listen = {"header_timeout": "5m"} if kind == "header" else {}
+    if tls:
+        listen["tls"] = certificate(folder)
     before, during, held = [], [], []
-    with Daemon(binary, folder / name.replace(", ", "-"), tls, **listen) as daemon:
-        GoodTraffic(daemon, "warm", 1).run()
-        rest = daemon.memory()
+    with Contender("sparekey", "Sparekey", sparekey(binary, listen=listen)).running(folder) as server:
+        GoodTraffic(server.port, tls, "warm", 1).run()
+        rest = server.memory("VmRSS")
         for number in range(rounds):
-            before.append(GoodTraffic(daemon, f"before{number}", seconds).run())
-            with slow_clients(daemon, kind, seconds):
-                during.append(GoodTraffic(daemon, f"during{number}", seconds).run())
-                held.append(daemon.connections())
-                memory = daemon.memory()
+            before.append(GoodTraffic(server.port, tls, f"before{number}", seconds).run())
+            with slow_clients(server.port, tls, kind, seconds):
+                during.append(GoodTraffic(server.port, tls, f"during{number}", seconds).run())
+                held.append(connections(server.port))
+                memory = server.memory("VmRSS")
             if kind == "header" and held[-1] < CONNECTIONS:
                 sys.exit(f"{name}: only {held[-1]} slow connections were still held at the end")
 
     def median(runs, part):
-        return statistics.median(percentile(run, part) for run in runs)
+        return statistics.median(run[part] for run in runs)
 
     return {
-        "slow clients": name, "held": min(held), "before p50 ms": median(before, 0.5), "before p99 ms": median(before, 0.99),
-        "during p50 ms": median(during, 0.5), "during p99 ms": median(during, 0.99),
-        "ratio p99": median(during, 0.99) / median(before, 0.99), "memory MB": memory, "memory before MB": rest,
+        "slow clients": name, "held": min(held), "before p50 ms": median(before, "p50_ms"), "before p99 ms": median(before, "p99_ms"),
+        "during p50 ms": median(during, "p50_ms"), "during p99 ms": median(during, "p99_ms"),
+        "ratio p99": median(during, "p99_ms") / median(before, "p99_ms"), "memory MB": memory, "memory before MB": rest,
     }
 
 
@@ -210,7 +163,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=10, help="of each measurement, two in a round")
     parser.add_argument("--only", help="plain, tls, body or read")
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / ".build/release/sparekey")
+    parser.add_argument("--binary", default=str(ROOT / ".build/release/sparekey"))
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     if not shutil.which("slowhttptest"):

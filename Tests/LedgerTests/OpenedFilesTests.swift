@@ -83,7 +83,7 @@ import Testing
         #expect(bench.ledger.append([message("msg_1")]) == [.stored])
     }
 
-    /// What it appends must not be overwritten by a start that settles the WAL.
+    /// It does not fail for it, and leaves the WAL to whoever writes.
     @Test func aStartBesideAnotherWriterLeavesTheWALAsItIs() throws {
         let bench = try LedgerBench()
         #expect(bench.ledger.append([message("msg_1")]) == [.stored])
