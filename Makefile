@@ -1,6 +1,7 @@
 # Everything a developer or a user of the source tree does: `make run` shows the main job, `make test` passes every test.
 
 BUILD_PACKAGES = libssl-dev libsqlite3-dev libcurl4-openssl-dev
+RUN_PACKAGES = $(BUILD_PACKAGES) sqlite3 curl
 TEST_PACKAGES = $(BUILD_PACKAGES) python3-venv sqlite3 strace openssl curl chromium dpkg-dev patchelf prometheus systemd
 PROVE_PACKAGES = $(TEST_PACKAGES)
 SCAN_PACKAGES = $(TEST_PACKAGES) sslscan testssl.sh bsdextrautils dnsutils
@@ -20,13 +21,13 @@ ROUNDS ?= 20
 MINUTES ?= 1
 FUZZ_TARGETS ?= request chunked connection signature secret event configuration
 
-.PHONY: build release run test simulate outcomes differential fuzz sanitize prove tls-scan slow-clients swift-test python-test format lint bench deb systemd-test newcomer install clean build-packages test-packages prove-packages bench-packages scan-packages slow-packages deb-packages systemd-packages
+.PHONY: build release run test simulate outcomes differential fuzz sanitize prove tls-scan slow-clients swift-test python-test format lint bench deb systemd-test newcomer install clean build-packages run-packages test-packages prove-packages bench-packages scan-packages slow-packages deb-packages systemd-packages
 
 build: build-packages
 	$(SWIFT_BUILD)
 
 # The daemon with an embedded simulated Seam, on loopback: no account, no key, no configuration. Ctrl-C stops it.
-run: build
+run: run-packages build
 	@exec .build/debug/sparekey serve --sandbox
 
 test: swift-test python-test
@@ -104,7 +105,7 @@ sanitize: test-packages
 	$(TSAN) swift test --skip-build $(SANITIZED) --sanitize thread --scratch-path .build-tsan --filter SimulationTests
 
 # What it survives: kills, power cuts, faults of the disk and of the machine, in one table. ROUNDS kills, the other parts by that
-# number; kills and power cuts go on for MINUTES at least. The README's figures are of ROUNDS=1000, which takes hours.
+# number; kills, power cuts and hostile clients go on for MINUTES at least.
 prove: MINUTES = 0
 prove: prove-packages $(VENV)/ready
 	swift build -c release --product sparekey
@@ -157,10 +158,11 @@ newcomer: systemd-packages $(VENV)/ready
 install: release
 	@.ci/install-packages python3
 	install -D -m 0755 -s .build/release/sparekey $(DESTDIR)$(PREFIX)/bin/sparekey
-	config/debian/generated .build/release/sparekey $(DESTDIR)$(PREFIX)/share
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) \
+	    config/debian/generated .build/release/sparekey $(DESTDIR)$(PREFIX)/share
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/sparekey/examples config/examples/mail-guest
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/sparekey/messages config/messages/*.yaml
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/sparekey/alerts config/alerts/*.yaml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/sparekey/alerts config/alerts/sparekey.rules.yaml
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/sparekey/grafana config/grafana/*.json
 	install -D -m 0640 config/sparekey.yaml $(DESTDIR)/etc/sparekey/sparekey.yaml.sample
 	install -d .build/units $(DESTDIR)/etc/systemd/system
@@ -177,6 +179,9 @@ clean:
 
 build-packages:
 	@.ci/install-packages $(BUILD_PACKAGES)
+
+run-packages:
+	@.ci/install-packages $(RUN_PACKAGES)
 
 test-packages:
 	@.ci/install-packages $(TEST_PACKAGES)

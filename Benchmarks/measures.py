@@ -17,6 +17,9 @@ import time
 from contenders import HERE, Contender, sparekey
 from webhooks import BODY, event, request, sign_requests
 
+# A second, of good webhooks while everything else hangs.
+SIEGE_RATE = 200
+
 
 def drive(contender, connections, seconds, scratch):
     """One run under wrk; returns its figures."""
@@ -58,28 +61,40 @@ def percentiles(times):
 
 
 def disk(scratch, seconds=2.0):
-    """The disk alone: fdatasync after each 4 kB appended, and one SQLite commit after the other."""
+    """The disk alone: fdatasync after each 4 kB appended, and one SQLite commit after the other; and commits at the pace of
+    `under_siege`, which take longer, for whoever waits between two of them finds the processor and the disk asleep."""
     with tempfile.TemporaryDirectory(dir=scratch) as name:
-        syncs, commits = [], []
         with open(f"{name}/file", "wb", buffering=0) as file:
-            end = time.perf_counter() + seconds
-            while (began := time.perf_counter()) < end:
+            def sync():
                 file.write(b"x" * 4096)
                 os.fdatasync(file.fileno())
-                syncs.append(time.perf_counter() - began)
+
+            found = {"fdatasync": timed(sync, seconds)}
         database = sqlite3.connect(f"{name}/events.db", isolation_level=None)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("CREATE TABLE webhook_events (inbox_id INTEGER PRIMARY KEY, svix_id TEXT UNIQUE, body TEXT)")
-        end = time.perf_counter() + seconds
-        while (began := time.perf_counter()) < end:
-            database.execute("INSERT INTO webhook_events (svix_id, body) VALUES (?, ?)", (f"msg_{began}", BODY.decode()))
-            commits.append(time.perf_counter() - began)
+
+        def commit():
+            database.execute(
+                "INSERT INTO webhook_events (svix_id, body) VALUES (?, ?)", (f"msg_{time.perf_counter()}", BODY.decode()))
+
+        found["commit"] = timed(commit, seconds)
+        found["paced_commit"] = timed(commit, 3 * seconds, rate=SIEGE_RATE)
         database.close()
-    return {
-        "fdatasync": {"per_second": len(syncs) / sum(syncs), **percentiles(syncs)},
-        "commit": {"per_second": len(commits) / sum(commits), **percentiles(commits)},
-    }
+    return found
+
+
+def timed(work, seconds, rate=None):
+    """What `work` takes, run after run, or `rate` of them a second."""
+    times, start = [], time.perf_counter()
+    while (now := time.perf_counter()) < start + seconds:
+        if rate and now < (due := start + len(times) / rate):
+            time.sleep(due - now)
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return {"per_second": len(times) / seconds, **percentiles(times)}
 
 
 class Hanging:
@@ -104,7 +119,7 @@ class Hanging:
         return count
 
 
-def under_siege(binary, scratch, failovers=10_000, deliveries=200, rate=200, seconds=15):
+def under_siege(binary, scratch, failovers=10_000, deliveries=200, rate=SIEGE_RATE, seconds=15):
     """Acknowledgements at `rate` a second, open loop, beside queued failovers while Seam and every delivery hang."""
     with tempfile.TemporaryDirectory(dir=scratch) as name, Hanging() as seam, Hanging() as receiver:
         folder = pathlib.Path(name)

@@ -2,6 +2,10 @@
 
 import statistics
 
+DISK_LABELS = {
+    "fdatasync": "fdatasync, one after the other", "commit": "commit, one after the other", "paced_commit": "commit, 200 a second",
+}
+
 
 def median(runs):
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
@@ -32,9 +36,9 @@ def print_report(results):
                 f"{label:34} {row['per_second']:8.0f} {row['per_second'] / base:6.3f} {row['p50_ms']:8.2f} "
                 f"{row['p99_ms']:8.2f} {row['cpu_us']:7.1f} {row['rest_mb']:8.1f} {row['peak_mb']:8.1f} {row['start_ms']:8.0f}")
     if found["disk"]:
-        print("\nThe disk alone, one after the other")
+        print("\nThe disk alone")
         for what, row in found["disk"].items():
-            print(f"{what:34} {row['per_second']:8.0f}/s {row['p50_ms']:9.3f} ms p50 {row['p99_ms']:9.3f} ms p99")
+            print(f"{DISK_LABELS[what]:34} {row['per_second']:8.0f}/s {row['p50_ms']:9.3f} ms p50 {row['p99_ms']:9.3f} ms p99")
     if found["siege"]:
         row = found["siege"]
         print("\nSparekey at 200 a second, open loop; 10,000 failovers queued, Seam and every delivery hanging")
@@ -66,8 +70,8 @@ def goals(found):
         value = run("sparekey", 1)["p50_ms"] / disk["commit"]["p50_ms"]
         yield "one connection: p50 within 1.6 times a bare commit's", f"{value:.2f}", value <= 1.6
     if siege and disk:
-        value = siege["p99_ms"] / disk["commit"]["p99_ms"]
-        yield "200 a second while all hangs: p99 within 3 times a bare commit's", f"{value:.2f}", value <= 3
+        value = siege["p99_ms"] / disk["paced_commit"]["p99_ms"]
+        yield "200 a second while all hangs: p99 within 3 times a bare commit's at that pace", f"{value:.2f}", value <= 3
     if run("sparekey", 1000):
         at_1000 = run("sparekey", 1000)
         if run("sparekey", 256):

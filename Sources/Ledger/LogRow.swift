@@ -19,7 +19,7 @@ package enum LogValue: Sendable, Equatable {
     }
 }
 
-/// One row of a table or view, in the order of its columns, under the column names of the contract.
+/// One row of a table or view, in the order of its columns, under the columns' names, on which users' scripts rely.
 package struct LogRow: Sendable, Equatable {
     package struct Field: Sendable, Equatable {
         package var column: String

@@ -142,7 +142,7 @@ extension Ledger {
     }
 }
 
-/// Takes the PINs out of an event's body (the shared facts on Seam's events, section 7).
+/// Takes the PINs out of an event's body.
 enum EventMask {
     /// The body without PINs; nil where it cannot be read, and so cannot be kept.
     static func masked(_ body: some Collection<UInt8>) -> String? {

@@ -1,4 +1,4 @@
-/// How the simulated Seam behaves where nobody forces it: what section 9 of the API facts calls unknown is a setting here.
+/// How the simulated Seam behaves where nobody forces it: what Seam does not document is a setting here.
 package struct SandboxOptions: Sendable, Equatable {
     /// The one key that is accepted; with nil any `seam_…` API key is.
     package var apiKey: String?

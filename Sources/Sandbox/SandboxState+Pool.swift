@@ -7,7 +7,7 @@ extension SandboxState {
         case notFound, notTimeBound, isBackup, backupGone, unsupported, empty
     }
 
-    /// Section 11.5 of the API facts: the same backup for the same original, for ever.
+    /// The same backup for the same original, for ever.
     mutating func pull(_ originalID: String, at now: Timestamp) throws(PullRefusal) -> SandboxCode {
         guard var original = codes[originalID] else { throw .notFound }
         guard !original.isBackup else { throw .isBackup }

@@ -1,7 +1,7 @@
 package import Policy
 package import Words
 
-/// The configuration, checked as a whole. Every key of the public contract has one field here and one row in
+/// The configuration, checked as a whole. Every key that users set has one field here and one row in
 /// `Settings.keys`; the initial values are the defaults.
 package struct Settings: Sendable, Equatable {
     package var listen = Listen()

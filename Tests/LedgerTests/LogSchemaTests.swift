@@ -6,7 +6,7 @@ import Time
 
 @testable import Ledger
 
-/// The tables and views that the contract fixes for users and their scripts.
+/// The tables and views that users and their scripts rely on.
 @Suite(.timeLimit(.minutes(5))) struct LogSchemaTests {
     private func columns(_ path: String, _ table: String) throws -> [String] {
         try query(path, "SELECT name FROM pragma_table_info(?) ORDER BY cid", [table]).map { $0["name"] }

@@ -13,7 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def commands(rounds, minutes):
-    """Program, parts and options. The figures of the README come from 1,000 rounds."""
+    """Program, parts and options."""
     tenth, fifth = max(1, rounds // 10), max(1, rounds // 5)
     return [
         ["kill.py", "kill", "--rounds", rounds, "--minutes", minutes, "--acknowledged", 500 * rounds, "--window", 0.8],
@@ -48,7 +48,7 @@ def machine(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20, help="kills; the other parts go by it (20)")
-    parser.add_argument("--minutes", type=float, default=0, help="kills and power cuts go on for so long at least (0)")
+    parser.add_argument("--minutes", type=float, default=0, help="kills, power cuts and hostile clients go on for so long at least (0)")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--binary", default=None, help="the program under test ($SPAREKEY_BINARY, the debug build)")
     parser.add_argument("--folder", type=pathlib.Path, default=None, help="where databases are laid (a temporary folder)")
