@@ -10,8 +10,6 @@ package import Words
 /// its own place, and memory is bounded whatever waits in the ledger.
 package final class DeliveryWorker: Sendable {
     package static let places = 8
-    /// How long an alert is worth telling.
-    private static let alertLifetime = Duration.seconds(86_400)
 
     package let channel: DeliveryChannel
     private let way: any DeliveryWay
@@ -22,7 +20,8 @@ package final class DeliveryWorker: Sendable {
     private let plan: DeliveryPlan
     private let texts: MessageTexts
     private let log: Logger
-    private let taken = Mutex<Set<String>>([])
+    /// By delivery; with its result where that could not be recorded yet.
+    private let taken = Mutex<[String: DeliveryResult?]>([:])
 
     package init(
         channel: DeliveryChannel, way: any DeliveryWay, ledger: Ledger, clock: any WallClock, random: RandomSource,
@@ -39,35 +38,45 @@ package final class DeliveryWorker: Sendable {
         self.log = log
     }
 
-    /// What is to be sent now, as far as there are free places. Each must be carried out, which frees its place.
+    /// What is to be sent now, as far as there are free places. Each must be carried out until it is recorded, which frees its place.
     ///
     /// One caller at a time.
     package func take() async throws(LedgerError) -> [DueDelivery] {
-        let busy = taken.withLock { $0 }
+        let busy = Set(taken.withLock { $0.keys })
         guard busy.count < Self.places else { return [] }
         // Those that are being sent are still due, and may come first.
         let due = try await ledger.dueDeliveries(channel: channel, now: clock.now(), limit: Self.places + busy.count)
         let new = due.filter { !busy.contains($0.id) }.prefix(Self.places - busy.count)
-        taken.withLock { $0.formUnion(new.map(\.id)) }
+        taken.withLock { taken in new.forEach { taken[$0.id] = .some(nil) } }
         return Array(new)
     }
 
     /// When there will be something to take; nil where only the end of a delivery or a wake-up can tell.
     package func nextAt() async throws(LedgerError) -> Timestamp? {
-        let busy = taken.withLock { $0 }
+        let busy = Set(taken.withLock { $0.keys })
         guard busy.count < Self.places else { return nil }
         return try await ledger.nextDeliveryAt(channel: channel, except: busy)
     }
 
     /// Sends a delivery that was taken, and records the result.
-    package func carryOut(_ delivery: DueDelivery) async throws {
-        defer { taken.withLock { _ = $0.remove(delivery.id) } }
-        let result = await result(of: delivery)
+    ///
+    /// - Throws: where it could not be recorded. It keeps its place then, and carried out again it is only recorded: somebody who was
+    ///   told is not told again because the database is away.
+    package func carryOut(_ delivery: DueDelivery) async throws(LedgerError) {
+        let result: DeliveryResult
+        if let former = taken.withLock({ $0[delivery.id] ?? nil }) {
+            result = former
+        } else {
+            result = await self.result(of: delivery)
+        }
         if Task.isCancelled, case .retry = result {
             // A daemon that stops says nothing about the receiver. The delivery is due at the next start, under the same ID.
+            taken.withLock { _ = $0.removeValue(forKey: delivery.id) }
             return
         }
+        taken.withLock { $0[delivery.id] = result }
         try await ledger.record(result, of: delivery, plan: plan, now: clock.now())
+        taken.withLock { _ = $0.removeValue(forKey: delivery.id) }
         report(result, of: delivery)
     }
 
@@ -85,27 +94,16 @@ package final class DeliveryWorker: Sendable {
     }
 
     private func result(of delivery: DueDelivery) async -> DeliveryResult {
-        let end: Timestamp?
-        switch delivery.subject {
-        case .substitution(let facts):
-            // A code that no longer opens the door must not be told; what is left of it is history.
-            if [.created, .updated, .recovered].contains(delivery.kind) {
-                guard facts.substitutionIsActive else { return .notNeeded("substitution_over") }
-                guard facts.pin != nil else { return .notNeeded("pin_purged") }
-            }
-            end = facts.backupEndsAt ?? facts.originalEndsAt
-        case .alert:
-            end = delivery.createdAt + Self.alertLifetime
-        }
-        if let end, end <= clock.now(), delivery.kind != .revoked { return .notNeeded("stay_over") }
+        if let reason = delivery.reasonToStop(at: clock.now()) { return .notNeeded(reason) }
         switch await way.send(DeliveryMessage(delivery, texts: texts)) {
         case .delivered: return .delivered
         case .refused(let error): return .failed(error: error)
         case .retry(let error, let retryAfter):
-            let next = clock.now() + (retryAfter ?? random.delay(retry, afterAttempt: delivery.attempts + 1))
-            // A revocation is news after the stay, too: it is tried for as long as an alert.
-            let last = delivery.kind == .revoked ? delivery.createdAt + Self.alertLifetime : end
-            if let last, next >= last { return .failed(error: error) }
+            // Whoever asks for no wait gets the backoff's all the same.
+            let next =
+                clock.now()
+                + max(retryAfter ?? .zero, random.delay(retry, afterAttempt: delivery.attempts + 1))
+            if let end = delivery.end, next >= end { return .failed(error: error) }
             return .retry(at: next, error: error)
         }
     }

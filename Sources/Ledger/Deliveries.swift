@@ -155,6 +155,7 @@ extension Ledger {
     /// A claim that is not acknowledged within its lease is handed out again.
     package func claimManualDelivery(now: Timestamp, lease: Duration) async throws(LedgerError) -> DueDelivery? {
         try await write { database in
+            try database.giveUpManualDeliveries(now: now)
             guard let delivery = try Self.due(.manual, now: now, limit: 1, in: database).first else { return nil }
             try database.execute(
                 sql: """
@@ -168,6 +169,11 @@ extension Ledger {
                 ], at: now)
             return delivery
         }
+    }
+
+    /// Ends what waits to be told by hand and is of no use any more; the workers of the other ways do so for theirs.
+    package func giveUpManualDeliveries(now: Timestamp) async throws(LedgerError) {
+        try await write { database in try database.giveUpManualDeliveries(now: now) }
     }
 
     /// Makes claims whose lease has run out pending again, so that whoever reads the table sees them so.
@@ -257,7 +263,7 @@ extension Ledger {
     }
 
     /// Pending ones that are due, and claimed ones whose lease has run out.
-    private static func due(
+    fileprivate static func due(
         _ channel: DeliveryChannel, now: Timestamp, limit: Int, in database: Database
     ) throws -> [DueDelivery] {
         try Row.fetchAll(
@@ -279,7 +285,55 @@ extension Ledger {
     }
 }
 
+extension Database {
+    fileprivate func giveUpManualDeliveries(now: Timestamp) throws {
+        let limit = 200
+        var due: [DueDelivery] = []
+        repeat {
+            due = try Ledger.due(.manual, now: now, limit: limit, in: self)
+            let over = due.compactMap { delivery in delivery.reasonToStop(at: now).map { (delivery, $0) } }
+            for (delivery, reason) in over {
+                try execute(
+                    sql: """
+                        UPDATE deliveries SET state = 'failed', last_error = ?, next_attempt_at = NULL, claimed_until = NULL
+                        WHERE delivery_id = ?
+                        """, arguments: [reason, delivery.id])
+                try journal(
+                    [
+                        JournalEntry(
+                            "delivery.given_up", accessCodeID: delivery.accessCodeID, deviceID: delivery.deviceID,
+                            detail: ["delivery_id": .string(delivery.id), "reason": .string(reason)])
+                    ], at: now)
+            }
+            if over.isEmpty { break }
+        } while due.count == limit
+    }
+}
+
 extension DueDelivery {
+    /// How long an alert, or that a code was revoked, is worth telling.
+    private static let newsLifetime = Duration.seconds(86_400)
+
+    /// When it has to be told by; nil where no end is known.
+    package var end: Timestamp? {
+        switch subject {
+        case .alert: createdAt + Self.newsLifetime
+        // A revocation is news after the stay, too.
+        case .substitution where kind == .revoked: createdAt + Self.newsLifetime
+        case .substitution(let facts): facts.backupEndsAt ?? facts.originalEndsAt
+        }
+    }
+
+    /// Why nobody has to be told any more, as `last_error` has it; nil while somebody has.
+    package func reasonToStop(at now: Timestamp) -> String? {
+        if case .substitution(let facts) = subject, kind != .revoked {
+            // A code that no longer opens the door must not be told; what is left of it is history.
+            if !facts.substitutionIsActive { return "substitution_over" }
+            if facts.pin == nil { return "pin_purged" }
+        }
+        return end.map { $0 <= now } == true ? "stay_over" : nil
+    }
+
     fileprivate init?(row: Row) {
         id = row["delivery_id"]
         channel = DeliveryChannel(rawValue: row["channel"]) ?? .manual

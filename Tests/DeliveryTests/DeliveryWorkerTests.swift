@@ -36,6 +36,39 @@ struct DeliveryWorkerTests {
         #expect(Set(way.messages.map(\.json.description)).count == 1)
     }
 
+    @Test func whoWasToldIsNotToldAgainWhileTheDatabaseIsAway() async throws {
+        let bench = try DeliveryBench()
+        try await bench.substitute()
+        let way = ScriptedWay()
+        let worker = bench.worker(.webhook, way)
+        let delivery = try #require(try await worker.take().first)
+        // Another program's write lock would be waited for; a failure at once comes to the same.
+        try bench.ledgerRows(
+            "CREATE TRIGGER refusal BEFORE UPDATE ON deliveries BEGIN SELECT raise(ABORT, 'refused'); END")
+        for _ in 0..<3 {
+            await #expect(throws: LedgerError.self) { try await worker.carryOut(delivery) }
+            #expect(try await worker.take().isEmpty)
+        }
+        #expect(way.messages.count == 1)
+        try bench.ledgerRows("DROP TRIGGER refusal")
+        try await worker.carryOut(delivery)
+        #expect(way.messages.count == 1)
+        #expect(try bench.states() == ["webhook delivered 1 -"])
+    }
+
+    @Test func whoAsksForNoWaitGetsTheBackoffs() async throws {
+        let bench = try DeliveryBench()
+        try await bench.substitute()
+        let worker = bench.worker(.webhook, ScriptedWay { _ in .retry("http_503", retryAfter: .zero) })
+        for _ in 0..<5 {
+            let delivery = try #require(try await worker.take().first)
+            try await worker.carryOut(delivery)
+            let next = try #require(try await worker.nextAt())
+            #expect(next >= bench.now + .milliseconds(500))
+            bench.clock.set(next)
+        }
+    }
+
     @Test func retryAfterIsTheNextAttempt() async throws {
         let bench = try DeliveryBench()
         try await bench.substitute()

@@ -64,6 +64,34 @@ import Time
         #expect(try text(bench.path, "SELECT delivery_state FROM substitution_log") == "failed")
     }
 
+    @Test func whatIsOverIsNotHandedOut() async throws {
+        let bench = try LedgerBench()
+        let lease = Duration.seconds(300)
+        try await bench.substitute("gone", by: "backup-gone")
+        let claimed = try await bench.ledger.claimManualDelivery(now: bench.start, lease: lease)
+        #expect(claimed?.guest?.originalAccessCodeID == "gone")
+        try await bench.substitute("revoked", by: "backup-revoked")
+        try change(
+            bench.path,
+            "UPDATE substitutions SET state = 'revoked' WHERE original_access_code_id = 'revoked'")
+        try await bench.ledger.open(
+            Alert(.poolEmpty, subject: "lock", text: "-"), channels: [.manual], now: bench.start)
+        func states() throws -> [String] {
+            try query(bench.path, "SELECT state, last_error FROM deliveries ORDER BY rowid").map { row in
+                "\(row["state"] as String) \(row["last_error"] ?? "-")"
+            }
+        }
+        // Whose lease runs may be telling the guest.
+        try await bench.ledger.giveUpManualDeliveries(now: bench.start)
+        #expect(try states() == ["claimed -", "failed substitution_over", "pending -"])
+        #expect(try bench.journalKinds("revoked").last == "delivery.given_up")
+        let alert = try await bench.ledger.claimManualDelivery(now: bench.start, lease: lease)
+        #expect(alert?.kind == .alert)
+        let end = bench.start + .seconds(90_000)
+        #expect(try await bench.ledger.claimManualDelivery(now: end, lease: lease) == nil)
+        #expect(try states() == ["failed stay_over", "failed substitution_over", "failed stay_over"])
+    }
+
     @Test func aClaimIsOneHolders() async throws {
         let bench = try LedgerBench()
         try await bench.substitute()
