@@ -92,19 +92,22 @@ struct DatabaseOpening {
     private func settleWAL(_ database: Database) throws {
         switch occasion {
         case .shared: return
-        case .afterFailure:
-            try writeWALAgain(database)
-            _ = try database.checkpoint(.truncate)
+        case .afterFailure: try writeWALAgain(database)
         case .atStart:
-            // The same failure may have ended the process before. But a start waits for nobody who reads.
+            // The same failure may have ended the process before. But a start waits for no other writer.
             do {
                 try writeWALAgain(database)
-                try database.execute(sql: "PRAGMA busy_timeout = 0")
-                defer { try? database.execute(sql: "PRAGMA busy_timeout = 5000") }
-                _ = try database.checkpoint(.truncate)
             } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
                 return
             }
+        }
+        // What is written again is on the disk: where somebody reads, emptying it can wait.
+        do {
+            try database.execute(sql: "PRAGMA busy_timeout = 0")
+            defer { try? database.execute(sql: "PRAGMA busy_timeout = 5000") }
+            _ = try database.checkpoint(.truncate)
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+            return
         }
     }
 

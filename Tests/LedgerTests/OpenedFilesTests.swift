@@ -55,8 +55,8 @@ import Testing
         #expect(try text(bench.path, "SELECT svix_id FROM webhook_events") == "msg_1")
     }
 
-    /// While somebody reads, the WAL cannot be emptied, so nothing is promised.
-    @Test func nothingIsTakenAfterAFailureWhileTheWALCannotBeEmptied() throws {
+    /// While somebody reads, the WAL cannot be emptied; that it was written again is enough to build on.
+    @Test func whoReadsDoesNotHoldUpWhatIsOpenedAgain() throws {
         let bench = try LedgerBench()
         #expect(bench.ledger.append([message("msg_1")]) == [.stored])
         let reader = try other(bench.path)
@@ -65,10 +65,10 @@ import Testing
             _ = try Row.fetchOne(database, sql: "SELECT * FROM webhook_events")
         }
         bench.ledger.replace(try bench.ledger.pool())
-        #expect(failure(bench.ledger.append([message("msg_2")]))?.code == .locked)
+        #expect(bench.ledger.append([message("msg_2")]) == [.stored])
         try reader.inDatabase { database in try database.rollback() }
         try reader.close()
-        #expect(bench.ledger.append([message("msg_2")]) == [.stored])
+        #expect(try query(bench.path, "SELECT * FROM webhook_events").count == 2)
     }
 
     @Test func anotherProgramsLockLeavesTheConnectionAlone() throws {
