@@ -7,6 +7,7 @@ internal import Time
 /// The workers that look at the ledger again and again.
 extension Workers {
     private static let followedAtOnce = 4
+    private static let recordingBackoff = Backoff(initial: .seconds(1), maximum: .seconds(30))
 
     func runInbox() async {
         await loop("inbox", wakeup: surroundings.inboxChanged) {
@@ -108,9 +109,11 @@ extension Workers {
 
     func runEndings() async {
         await loop("endings", wakeup: Wakeup()) {
-            _ = try await surroundings.ledger.endSubstitutions(now: surroundings.clock.now())
+            _ = try await surroundings.ledger.endSubstitutions(
+                channels: plan.initial, now: surroundings.clock.now())
             _ = try await surroundings.ledger.releaseClaims(now: surroundings.clock.now())
-            return try await surroundings.ledger.nextSubstitutionEnd()
+            try await surroundings.ledger.giveUpManualDeliveries(now: surroundings.clock.now())
+            return try await surroundings.ledger.nextSubstitutionEnd(now: surroundings.clock.now())
         }
     }
 
@@ -141,17 +144,7 @@ extension Workers {
             await loop("deliveries", wakeup: wakeup) {
                 for delivery in try await worker.take() {
                     group.addTask {
-                        await watched("delivery", within: deliveryPatience) {
-                            do {
-                                try await worker.carryOut(delivery)
-                                surroundings.outage.ended("delivery")
-                            } catch {
-                                surroundings.tell(
-                                    "A delivery could not be recorded", of: "delivery", error, names: delivery.names)
-                                // The ledger is away: asking it again at once would only spin.
-                                try? await surroundings.clock.sleep(for: .seconds(1))
-                            }
-                        }
+                        await carryOut(delivery, by: worker)
                         wakeup.signal()
                         // Where it failed, another way may have to try.
                         surroundings.deliveriesChanged.signal()
@@ -160,6 +153,23 @@ extension Workers {
                 return try await worker.nextAt()
             }
             group.cancelAll()
+        }
+    }
+
+    /// Until it is recorded: what was sent and is not would be sent again.
+    private func carryOut(_ delivery: DueDelivery, by worker: DeliveryWorker) async {
+        var failures = 0
+        while !Task.isCancelled {
+            do {
+                try await watched("delivery", within: deliveryPatience) { try await worker.carryOut(delivery) }
+                surroundings.outage.ended("delivery")
+                return
+            } catch {
+                surroundings.tell("A delivery could not be recorded", of: "delivery", error, names: delivery.names)
+                failures += 1
+                try? await surroundings.clock.sleep(
+                    for: surroundings.random.delay(Self.recordingBackoff, afterAttempt: failures))
+            }
         }
     }
 
@@ -198,10 +208,10 @@ extension Workers {
     }
 
     /// A piece of work that is watched until its end.
-    private func watched(_ name: String, within limit: Duration, work: () async -> Void) async {
+    private func watched(_ name: String, within limit: Duration, work: () async throws -> Void) async rethrows {
         let part = surroundings.pulse.begin(name, within: limit, isTakenForWell: true)
         defer { part.end() }
-        await Pulse.$part.withValue(part) { await work() }
+        try await Pulse.$part.withValue(part) { try await work() }
     }
 }
 

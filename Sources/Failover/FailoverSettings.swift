@@ -40,4 +40,10 @@ package struct FailoverSettings: Sendable, Equatable {
         self.onCancel = onCancel
         self.onRecovery = onRecovery
     }
+
+    /// When a guest whose stay starts then is told of a new code.
+    func firstDelivery(startsAt: Timestamp?, now: Timestamp) -> Timestamp {
+        guard let deliverNotBefore, let startsAt else { return now }
+        return max(now, startsAt - deliverNotBefore)
+    }
 }

@@ -43,9 +43,9 @@ struct LaneRun {
 
     mutating func work() async throws(LedgerError) {
         if engine.settings.reserve > 0 { lastDrawAt = try await engine.ledger.lastDraw(in: lane) }
-        let active = try await engine.ledger.activeFailovers(in: lane, limit: Self.passLimit)
-        firstInLine = active.first?.id
-        let due = active.filter(isDue)
+        firstInLine = try await engine.ledger.activeFailovers(in: lane, limit: 1).first?.id
+        // Of those that are due: behind two hundred that wait, one that is due would never have its turn.
+        let due = try await engine.ledger.dueFailovers(in: lane, now: now, limit: Self.passLimit)
         var candidates: [Candidate] = []
         for failover in due {
             if let candidate = try await look(at: failover) { candidates.append(candidate) }
@@ -68,10 +68,6 @@ struct LaneRun {
         for candidate in candidates.sorted(by: { order($0.failover, $0.code) < order($1.failover, $1.code) }) {
             guard try await draw(candidate) else { break }
         }
-    }
-
-    private func isDue(_ failover: Failover) -> Bool {
-        failover.nextAttemptAt.map { $0 <= now } ?? true
     }
 
     /// The stay's start, then the age of the failover; a stay without a start is under way.
@@ -239,16 +235,11 @@ struct LaneRun {
             report(failover, step, decision)
             return
         }
-        let tellAt: Timestamp
-        if let notBefore = engine.settings.deliverNotBefore, let startsAt = reading.startsAt {
-            tellAt = max(now, startsAt - notBefore)
-        } else {
-            tellAt = now
-        }
         let outcome = try await engine.ledger.recordSubstitution(
             NewSubstitution(
                 failover: failover, reading: reading, backup: backup, reason: reason, pullID: pullID,
-                requestID: calls.lastRequestID, channels: engine.settings.channels, firstDeliveryAt: tellAt,
+                requestID: calls.lastRequestID, channels: engine.settings.channels,
+                firstDeliveryAt: engine.settings.firstDelivery(startsAt: reading.startsAt, now: now),
                 firstLookAt: SubstitutionFollower.nextLook(at: backup, wantedEnd: reading.endsAt, now: now),
                 alerts: alertChanges(failover, nil, reading: reading, errorType: nil),
                 journal: calls.entries(of: failover)), now: now)
@@ -328,7 +319,9 @@ struct LaneRun {
             if reason == .poolEmpty, isNear, failover.id == firstInLine {
                 retry.maximum = min(retry.maximum, Self.nearRetry)
             }
-            next = until ?? now + engine.random.delay(retry, afterAttempt: attempt)
+            // Whoever asks for no wait gets the backoff's all the same.
+            let backoff = now + engine.random.delay(retry, afterAttempt: attempt)
+            next = reason == .rateLimited ? max(until ?? backoff, backoff) : until ?? backoff
             if let endsAt = reading?.endsAt ?? failover.originalEndsAt, let wanted = next { next = min(wanted, endsAt) }
         }
         return FailoverStep(

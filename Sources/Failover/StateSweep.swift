@@ -36,7 +36,12 @@ package struct StateSweep: Sendable {
     /// Reads all locks and keeps them; alerts what has changed for the worse or the better in their pools.
     package func readDevices() async throws {
         guard governor.pausedUntil == nil else { return }
-        for device in try await seam.devices() {
+        let devices = try await seam.devices()
+        // Whoever answers has accepted the key.
+        let wasRefused = try await ledger.closeAlert(
+            .unauthorized, subject: "workspace", channels: settings.channels, now: clock.now())
+        if wasRefused { log.notice("Seam accepts the API key again") }
+        for device in devices {
             let before = try await ledger.device(id: device.id)
             try await ledger.keep(device, now: clock.now())
             let changes = PoolHealth.changes(from: before, to: device, channels: settings.channels)
@@ -51,6 +56,8 @@ package struct StateSweep: Sendable {
                 }
             }
             for key in changes.closed {
+                // A code can say that there is no backup for it on a lock that does not call its pool empty: one that has none.
+                if key.kind == .poolEmpty, try await ledger.waitsForPool(deviceID: device.id) { continue }
                 let wasOpen = try await ledger.closeAlert(
                     key.kind, subject: key.subject, channels: settings.channels, now: clock.now())
                 if wasOpen {

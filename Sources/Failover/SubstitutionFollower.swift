@@ -34,7 +34,7 @@ package struct SubstitutionFollower: Sendable {
     }
 
     /// When to look at a stay for the first time: at once where the backup's window is not the stay's, else shortly before its end,
-    /// for an extension that no event told of.
+    /// for an extension that no event told of, and at the end itself, for one of the last moment.
     static func nextLook(at backup: AccessCode, wantedEnd: Timestamp?, now: Timestamp) -> Timestamp? {
         guard let endsAt = backup.endsAt else { return now }
         if let wantedEnd, wantedEnd != endsAt { return now }
@@ -43,7 +43,8 @@ package struct SubstitutionFollower: Sendable {
 
     private static func lastLook(before endsAt: Timestamp, now: Timestamp) -> Timestamp? {
         let look = endsAt - .seconds(600)
-        return look > now ? look : nil
+        if look > now { return look }
+        return endsAt > now ? endsAt : nil
     }
 
     /// The substitutions to be looked at now.
@@ -54,21 +55,26 @@ package struct SubstitutionFollower: Sendable {
     package func look(at substitution: FollowedSubstitution) async throws(LedgerError) {
         let calls = CallRecorder()
         let client = seam.observing(calls.add)
+        var original: AccessCode?
+        var decision: FollowDecision?
         do {
-            let original = try await read(substitution.originalAccessCodeID, client)
+            original = try await read(substitution.originalAccessCodeID, client)
             let backup = try await read(substitution.backupAccessCodeID, client)
-            let decision = follow(
+            let found = follow(
                 FollowedStay(
                     original: original, backup: backup, recordedPIN: substitution.pin,
                     recordedStartsAt: substitution.backupStartsAt, recordedEndsAt: substitution.backupEndsAt,
-                    hasRecovered: substitution.hasRecovered, isBeingRemoved: substitution.isBeingRemoved,
+                    hasRecovered: substitution.hasRecovered, removalRequestedAt: substitution.removalRequestedAt,
                     onCancel: settings.onCancel, now: clock.now()))
-            var step = try await carryOut(decision, substitution, client)
+            decision = found
+            var step = try await carryOut(found, substitution, client)
             step.original = original
-            try await record(step, decision, substitution, calls)
+            try await record(step, found, substitution, calls)
         } catch let error as SeamError {
             if Task.isCancelled { return }
-            try await record(retry(substitution, after: error), nil, substitution, calls)
+            var step = retry(substitution, decision, after: error)
+            step.original = original
+            try await record(step, nil, substitution, calls)
         } catch let error as LedgerError {
             throw error
         } catch {
@@ -127,7 +133,7 @@ package struct SubstitutionFollower: Sendable {
             let isMoved = backup.endsAt.map { $0 >= end } ?? false
             guard isMoved || end < (substitution.backupEndsAt ?? end) else {
                 // Accepted, and not yet so: it is read again.
-                return retry(substitution, after: nil)
+                return retry(substitution, decision, after: nil)
             }
             return updated(backup, substitution)
         case .refresh(let backup): return updated(backup, substitution)
@@ -155,14 +161,19 @@ package struct SubstitutionFollower: Sendable {
         return step
     }
 
-    private func retry(_ substitution: FollowedSubstitution, after error: SeamError?) -> FollowStep {
+    /// - Parameter decision: nil where Seam did not say what there is to decide on.
+    private func retry(
+        _ substitution: FollowedSubstitution, _ decision: FollowDecision?, after error: SeamError?
+    ) -> FollowStep {
         let now = clock.now()
         let delay = random.delay(settings.retry, afterAttempt: substitution.attempts + 1)
         var next = now + delay
         if case .rateLimited(let retryAfter?) = error?.failure { next = max(next, now + retryAfter) }
         var step = FollowStep(.unchanged, nextLookAt: next, hasSucceeded: false)
         let isLate = substitution.backupEndsAt.map { $0 - Self.alertBeforeEnd <= now } ?? false
-        if substitution.attempts + 1 >= Self.attemptsBeforeAlert && (isLate || substitution.attempts > 10) {
+        // After the end nothing is known to be wrong, unless the stay goes on.
+        let matters = decision != nil || substitution.backupEndsAt.map { $0 > now } ?? true
+        if matters, substitution.attempts + 1 >= Self.attemptsBeforeAlert, isLate || substitution.attempts > 10 {
             let reason = error.map { " (\($0.failure.errorType))" } ?? ""
             step.alerts.opened = [
                 alert(
@@ -187,6 +198,9 @@ package struct SubstitutionFollower: Sendable {
     ) async throws(LedgerError) {
         var step = step
         step.alerts.channels = settings.channels
+        if let original = step.original {
+            step.firstDeliveryAt = settings.firstDelivery(startsAt: original.startsAt, now: clock.now())
+        }
         step.journal = calls.entries(accessCodeID: substitution.originalAccessCodeID, deviceID: substitution.deviceID)
         var names = substitution.names.mapValues(Logger.MetadataValue.string)
         if let requestID = calls.lastRequestID { names["request_id"] = "\(requestID)" }

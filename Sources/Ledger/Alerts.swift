@@ -152,6 +152,43 @@ extension Database {
         return true
     }
 
+    /// Closes what is open about a substitution that is over.
+    func closeAlerts(
+        ofSubstitution substitutionID: String, channels: [DeliveryChannel], now: Timestamp, random: RandomSource
+    ) throws {
+        try closeAlerts(
+            where: """
+                EXISTS (SELECT 1 FROM substitutions s WHERE s.substitution_id = ?
+                    AND a.subject IN (s.substitution_id, s.backup_access_code_id))
+                """, [substitutionID], channels: channels, now: now, random: random)
+    }
+
+    /// Closes what is open about stays that are over, whoever opened it and however late.
+    func closeAlertsOfPastStays(channels: [DeliveryChannel], now: Timestamp, random: RandomSource) throws {
+        try closeAlerts(
+            where: """
+                EXISTS (SELECT 1 FROM substitutions s WHERE s.backup_ends_at <= ?1 AND s.state <> 'active'
+                    AND (a.subject = s.substitution_id OR a.subject = s.backup_access_code_id))
+                OR EXISTS (SELECT 1 FROM failovers f WHERE f.access_code_id = a.subject AND f.original_ends_at <= ?1
+                    AND f.state NOT IN ('pending', 'waiting', 'substituted'))
+                """, [now.sql], channels: channels, now: now, random: random)
+    }
+
+    private func closeAlerts(
+        where condition: String, _ arguments: StatementArguments, channels: [DeliveryChannel], now: Timestamp,
+        random: RandomSource
+    ) throws {
+        let rows = try Row.fetchAll(
+            self, sql: "SELECT a.kind, a.subject FROM alerts a WHERE a.closed_at IS NULL AND (\(condition))",
+            arguments: arguments)
+        for row in rows {
+            guard let kind = Alert.Kind(rawValue: row["kind"]) else { continue }
+            // That a guest is told no more is no news: nobody has to be told by hand.
+            let told = kind == .notDelivered ? [] : channels
+            _ = try closeAlert(kind, subject: row["subject"], channels: told, now: now, random: random)
+        }
+    }
+
     /// One row for each way, each with its own attempts and state, in the order in which the guests arrive.
     ///
     /// What is still held back before its first attempt is told as it is then: an update of it, or its end, needs no words.

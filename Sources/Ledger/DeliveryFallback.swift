@@ -160,7 +160,7 @@ extension Database {
                 self,
                 sql: """
                     SELECT s.original_access_code_id, s.device_id, s.backup_ends_at, f.original_starts_at, f.original_ends_at
-                    FROM substitutions s JOIN failovers f USING (failover_id) WHERE substitution_id = ?
+                    FROM substitutions s JOIN failovers f USING (failover_id) WHERE substitution_id = ? AND s.state = 'active'
                     """, arguments: [substitutionID])
         else { return }
         let ways = rows.map { row -> String in

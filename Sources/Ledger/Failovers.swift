@@ -129,6 +129,12 @@ extension Ledger {
 
     /// What is pending or waiting in one lane, soonest stay first; those whose stay is not known yet come before all.
     package func activeFailovers(in lane: Lane, limit: Int) async throws(LedgerError) -> [Failover] {
+        try await failovers(in: lane, "", [], limit: limit)
+    }
+
+    private func failovers(
+        in lane: Lane, _ condition: String, _ arguments: [String], limit: Int
+    ) async throws(LedgerError) -> [Failover] {
         let (column, value) =
             switch lane {
             case .device(let deviceID): ("f.device_id", deviceID)
@@ -138,11 +144,18 @@ extension Ledger {
             try Row.fetchAll(
                 database,
                 sql: Self.columns + """
-                     WHERE f.state IN ('pending', 'waiting') AND \(column) = ?
-                    ORDER BY f.original_starts_at, f.opened_at LIMIT ?
-                    """, arguments: [value, limit]
+                     WHERE f.state IN ('pending', 'waiting') AND \(column) = ? \(condition)
+                    ORDER BY f.original_starts_at, f.opened_at LIMIT \(limit)
+                    """, arguments: StatementArguments([value] + arguments)
             ).map(Failover.init(row:))
         }
+    }
+
+    /// Those of one lane that are to be looked at now, in the same order.
+    package func dueFailovers(
+        in lane: Lane, now: Timestamp, limit: Int
+    ) async throws(LedgerError) -> [Failover] {
+        try await failovers(in: lane, "AND f.next_attempt_at <= ?", [now.sql], limit: limit)
     }
 
     /// When a backup was last drawn from a lock's pool.
@@ -235,16 +248,18 @@ extension Ledger {
 }
 
 extension Ledger {
+    private static let pulledEventType = "access_code.backup_access_code_pulled"
+
     /// - Returns: true when a failover was opened or opened again, false when there was one to be touched.
     static func openFailover(
         accessCodeID: String, deviceID: String?, eventID: String?, eventType: String, failedAt: Timestamp,
         now: Timestamp,
         random: RandomSource, in database: Database
     ) throws -> Bool {
-        let state = try String.fetchOne(
-            database, sql: "SELECT state FROM failovers WHERE access_code_id = ?", arguments: [accessCodeID])
+        let row = try Row.fetchOne(
+            database, sql: "SELECT state, closed_at FROM failovers WHERE access_code_id = ?", arguments: [accessCodeID])
         let kind: String
-        switch state.flatMap(FailoverState.init(rawValue:)) {
+        switch row.flatMap({ FailoverState(rawValue: $0["state"]) }) {
         case nil:
             try database.execute(
                 sql: """
@@ -261,6 +276,9 @@ extension Ledger {
                 arguments: [now.sql, accessCodeID])
             kind = "failover.touched"
         case .substituted:
+            kind = "failover.touched"
+        // The operator's word stands against what was so when it was given, and against what came of a pull under way.
+        case .cancelled where eventType == pulledEventType || row?.time("closed_at").map { failedAt <= $0 } ?? false:
             kind = "failover.touched"
         case .notNeeded, .ineligible, .expired, .cancelled:
             try database.reopenFailover(accessCodeID: accessCodeID, now: now)

@@ -13,7 +13,7 @@ package struct FollowedSubstitution: Sendable, Equatable {
     package var backupStartsAt: Timestamp?
     package var backupEndsAt: Timestamp?
     package var hasRecovered: Bool
-    package var isBeingRemoved: Bool
+    package var removalRequestedAt: Timestamp?
     package var attempts: Int
     package var touches: Int
 
@@ -42,6 +42,8 @@ package struct FollowStep: Sendable {
     package var outcome: Outcome
     /// The original as last read.
     package var original: AccessCode?
+    /// When a guest whose stay starts as the original now says is told of the new code.
+    package var firstDeliveryAt: Timestamp?
     /// When to look again; nil: once something asks for it.
     package var nextLookAt: Timestamp?
     /// Whether this look got done what it wanted; one that did not counts for the backoff.
@@ -133,6 +135,7 @@ private struct FollowRecord {
                 arguments: [
                     original.name, original.startsAt?.sql, original.endsAt?.sql, substitution.originalAccessCodeID,
                 ])
+            try moveFirstDelivery(startsAt: original.startsAt)
         }
         try applyOutcome()
         if let kind = step.tells {
@@ -141,6 +144,16 @@ private struct FollowRecord {
         }
         try database.apply(step.alerts, now: now, random: random)
         try database.journal(step.journal, at: now)
+    }
+
+    /// What is still held back is told in time for the stay as it starts now.
+    private func moveFirstDelivery(startsAt: Timestamp?) throws {
+        guard let first = step.firstDeliveryAt else { return }
+        try database.execute(
+            sql: """
+                UPDATE deliveries SET next_attempt_at = ?1, due_at = ?1, arrives_at = coalesce(?2, arrives_at)
+                WHERE substitution_id = ?3 AND kind = 'created' AND state = 'pending' AND attempts = 0 AND due_at > ?4
+                """, arguments: [first.sql, startsAt?.sql, substitution.id, now.sql])
     }
 
     private func applyOutcome() throws {
@@ -175,8 +188,8 @@ private struct FollowRecord {
         try database.execute(
             sql: "UPDATE substitutions SET state = ?, next_look_at = NULL WHERE substitution_id = ?",
             arguments: [state, substitution.id])
-        // There is nobody left to be told.
-        _ = try database.closeAlert(.notDelivered, subject: substitution.id, channels: [], now: now, random: random)
+        try database.closeAlerts(
+            ofSubstitution: substitution.id, channels: step.alerts.channels, now: now, random: random)
     }
 }
 
@@ -190,7 +203,7 @@ extension FollowedSubstitution {
         backupStartsAt = row.time("backup_starts_at")
         backupEndsAt = row.time("backup_ends_at")
         hasRecovered = row["recovered_at"] != nil
-        isBeingRemoved = row["removal_requested_at"] != nil
+        removalRequestedAt = row.time("removal_requested_at")
         attempts = row["look_attempts"]
         touches = row["touches"]
     }

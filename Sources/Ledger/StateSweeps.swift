@@ -33,6 +33,18 @@ extension Ledger {
         }
     }
 
+    /// Whether a failover of this lock waits for a backup code.
+    package func waitsForPool(deviceID: String) async throws(LedgerError) -> Bool {
+        try await read { database in
+            try Bool.fetchOne(
+                database,
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM failovers WHERE device_id = ? AND state IN ('pending', 'waiting')
+                        AND reason = 'pool_empty')
+                    """, arguments: [deviceID]) ?? false
+        }
+    }
+
     /// Keeps a lock's place in the round although it could not be read, so that one that fails does not hold up the others.
     package func noteSweepAttempt(deviceID: String, now: Timestamp) async throws(LedgerError) {
         try await write { database in
@@ -95,17 +107,22 @@ private struct SweepRecord {
 
     /// A guest's code that failed and whose stay is under way or near.
     private func isHelpless(_ code: AccessCode) -> Bool {
-        code.blockingError != nil && code.kind == .timeBound && code.endsAt.map { $0 > now } ?? true
+        code.blockingError != nil && !code.isBeingDeleted && code.kind == .timeBound
+            && code.endsAt.map { $0 > now } ?? true
             && code.startsAt.map { $0 <= now + horizon } ?? true
     }
 
-    /// A code without a failover, or with one that was closed because all was well then.
+    /// A code without a failover, or with one that was closed for what is not so any more.
     private func mayOpen(_ code: AccessCode) throws -> Bool {
-        let state = try String.fetchOne(
-            database, sql: "SELECT state FROM failovers WHERE access_code_id = ?", arguments: [code.id])
-        return switch state.flatMap(FailoverState.init(rawValue:)) {
+        let row = try Row.fetchOne(
+            database, sql: "SELECT state, reason FROM failovers WHERE access_code_id = ?", arguments: [code.id])
+        guard let row else { return true }
+        return switch FailoverState(rawValue: row["state"]) {
         case nil, .notNeeded, .expired: true
-        case .pending, .waiting, .substituted, .ineligible, .cancelled: false
+        // It has a window now that is not over.
+        case .ineligible:
+            [IneligibleReason.alreadyEnded, .notTimeBound].map(\.rawValue).contains(row["reason"] as String?)
+        case .pending, .waiting, .substituted, .cancelled: false
         }
     }
 
@@ -143,14 +160,18 @@ private struct SweepRecord {
         let rows = try Row.fetchAll(
             database,
             sql: """
-                SELECT substitution_id, original_access_code_id, backup_ends_at, recovered_at FROM substitutions
-                WHERE device_id = ? AND state = 'active' AND removal_requested_at IS NULL
+                SELECT s.substitution_id, s.original_access_code_id, s.backup_ends_at, s.recovered_at, f.original_starts_at
+                FROM substitutions s JOIN failovers f USING (failover_id)
+                WHERE s.device_id = ? AND s.state = 'active' AND s.removal_requested_at IS NULL
                 """, arguments: [deviceID])
         var touched = 0
         for row in rows {
             let code = byID[row["original_access_code_id"]]
             let hasChanged =
-                code.map { $0.endsAt != row.time("backup_ends_at") || ($0.isSet && row["recovered_at"] == nil) } ?? true
+                code.map {
+                    $0.endsAt != row.time("backup_ends_at") || $0.startsAt != row.time("original_starts_at")
+                        || ($0.isSet && row["recovered_at"] == nil)
+                } ?? true
             guard hasChanged else { continue }
             try database.execute(
                 sql: "UPDATE substitutions SET next_look_at = ?, touches = touches + 1 WHERE substitution_id = ?",

@@ -140,24 +140,36 @@ extension Ledger {
         }
     }
 
-    /// Ends the substitutions whose backup has run out.
+    /// How long after a backup's end the look that ends its substitution is waited for. That look sees whether the stay was extended in
+    /// the last moment.
+    private static let endingPatience = Duration.seconds(600)
+
+    /// Active, and the stay is not known to go on: such a one is followed until it ends.
+    private static let mayEnd = """
+        FROM substitutions s JOIN failovers f USING (failover_id)
+        WHERE s.state = 'active' AND (f.original_ends_at IS NULL OR f.original_ends_at <= s.backup_ends_at
+            OR f.original_ends_at <= ?1)
+        """
+
+    /// Ends the substitutions whose backup has run out and that no look has ended, and the alerts of stays that are over.
     ///
-    /// - Returns: how many.
-    package func endSubstitutions(now: Timestamp) async throws(LedgerError) -> Int {
+    /// - Parameter channels: the ways in which the end of an alert is told.
+    /// - Returns: how many substitutions.
+    package func endSubstitutions(
+        channels: [DeliveryChannel], now: Timestamp
+    ) async throws(LedgerError) -> Int {
         let random = random
         return try await write { database in
             let rows = try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT substitution_id, original_access_code_id, device_id FROM substitutions
-                    WHERE state = 'active' AND backup_ends_at <= ?
-                    """, arguments: [now.sql])
+                    SELECT s.substitution_id, s.original_access_code_id, s.device_id \(Self.mayEnd)
+                        AND s.backup_ends_at <= ?2
+                    """, arguments: [now.sql, (now - Self.endingPatience).sql])
             for row in rows {
                 try database.execute(
                     sql: "UPDATE substitutions SET state = 'ended', updated_at = ? WHERE substitution_id = ?",
                     arguments: [now.sql, row["substitution_id"] as String])
-                _ = try database.closeAlert(
-                    .notDelivered, subject: row["substitution_id"], channels: [], now: now, random: random)
                 try database.journal(
                     [
                         JournalEntry(
@@ -166,15 +178,16 @@ extension Ledger {
                             detail: ["substitution_id": .string(row["substitution_id"])])
                     ], at: now)
             }
+            try database.closeAlertsOfPastStays(channels: channels, now: now, random: random)
             return rows.count
         }
     }
 
-    /// When the next active substitution runs out.
-    package func nextSubstitutionEnd() async throws(LedgerError) -> Timestamp? {
+    /// When the next active substitution is ended without a look.
+    package func nextSubstitutionEnd(now: Timestamp) async throws(LedgerError) -> Timestamp? {
         try await read { database in
-            try String.fetchOne(database, sql: "SELECT min(backup_ends_at) FROM substitutions WHERE state = 'active'")
-                .flatMap { Timestamp($0) }
+            try String.fetchOne(database, sql: "SELECT min(s.backup_ends_at) \(Self.mayEnd)", arguments: [now.sql])
+                .flatMap { Timestamp($0) }.map { $0 + Self.endingPatience }
         }
     }
 

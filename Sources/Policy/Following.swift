@@ -24,15 +24,15 @@ package struct FollowedStay: Sendable {
     package var recordedEndsAt: Timestamp?
     /// The recovery was recorded before.
     package var hasRecovered: Bool
-    /// The backup's removal was asked for before.
-    package var isBeingRemoved: Bool
+    /// When the backup's removal was asked for.
+    package var removalRequestedAt: Timestamp?
     package var onCancel: CancelPolicy
     package var now: Timestamp
 
     package init(
         original: AccessCode?, backup: AccessCode?, recordedPIN: PIN?, recordedStartsAt: Timestamp?,
         recordedEndsAt: Timestamp?,
-        hasRecovered: Bool, isBeingRemoved: Bool, onCancel: CancelPolicy, now: Timestamp
+        hasRecovered: Bool, removalRequestedAt: Timestamp?, onCancel: CancelPolicy, now: Timestamp
     ) {
         self.original = original
         self.backup = backup
@@ -40,7 +40,7 @@ package struct FollowedStay: Sendable {
         self.recordedStartsAt = recordedStartsAt
         self.recordedEndsAt = recordedEndsAt
         self.hasRecovered = hasRecovered
-        self.isBeingRemoved = isBeingRemoved
+        self.removalRequestedAt = removalRequestedAt
         self.onCancel = onCancel
         self.now = now
     }
@@ -55,7 +55,7 @@ package enum FollowDecision: Sendable, Equatable {
     case revoke(wasWanted: Bool)
     /// The booking was cancelled: the backup has to go.
     case removeBackup
-    /// The backup should have gone and its lock did not let it go.
+    /// The backup should have gone: its lock did not let it go, or says nothing.
     case escalateRemoval
     /// The backup should be gone by now; look again.
     case awaitRemoval
@@ -68,15 +68,22 @@ package enum FollowDecision: Sendable, Equatable {
     case nothing
 }
 
+/// How long a lock may take to let a backup go before a person is told.
+private let removalPatience = Duration.seconds(600)
+
 /// How a stay with a backup code goes on: the first row that matches wins.
 package func follow(_ stay: FollowedStay) -> FollowDecision {
     let end = stay.original?.endsAt ?? stay.backup?.endsAt ?? stay.recordedEndsAt
-    if let end, end <= stay.now { return .end }
-    guard let backup = stay.backup else { return .revoke(wasWanted: stay.isBeingRemoved) }
-    if stay.isBeingRemoved {
+    let isOver = end.map { $0 <= stay.now } ?? false
+    // A stay that was cut short is over before its backup is.
+    let opensOn = stay.backup?.endsAt.map { $0 > stay.now } ?? false
+    if isOver && !opensOn { return .end }
+    guard let backup = stay.backup else { return .revoke(wasWanted: stay.removalRequestedAt != nil) }
+    if let requestedAt = stay.removalRequestedAt {
         let isStuck = backup.errors.contains { $0.subject == .accessCode && $0.isRemovalFailure }
-        return isStuck ? .escalateRemoval : .awaitRemoval
+        return isStuck || requestedAt + removalPatience <= stay.now ? .escalateRemoval : .awaitRemoval
     }
+    if isOver { return .removeBackup }
     guard let original = stay.original else { return stay.onCancel == .endBackup ? .removeBackup : .nothing }
     if let wanted = original.endsAt, backup.endsAt != wanted { return .moveEnd(to: wanted) }
     let isAsRecorded =

@@ -128,6 +128,11 @@ final class Bench: Sendable {
         }
     }
 
+    func change(_ sql: String) throws {
+        let queue = try DatabaseQueue(path: databasePath)
+        try queue.writeWithoutTransaction { database in try database.execute(sql: sql) }
+    }
+
     private func text(_ value: DatabaseValue) -> String {
         switch value.storage {
         case .null, .blob: ""

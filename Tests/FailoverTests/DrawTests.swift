@@ -102,6 +102,24 @@ import Time
         #expect(try require(waits[second]?.max()) > .seconds(120))
     }
 
+    /// More than one pass takes wait before the one that is due.
+    @Test func whatIsDueHasItsTurnBehindManyThatWait() async throws {
+        let bench = try Bench()
+        let device = bench.device(pool: 1, refills: false)
+        bench.model.emptyPool(of: device, refills: false)
+        for _ in 0..<210 { _ = bench.failedCode(on: device) }
+        let last = bench.failedCode(on: device, startsIn: .seconds(7200))
+        try await bench.pass()
+        try bench.change(
+            "UPDATE failovers SET next_attempt_at = '2026-11-21T00:00:00.000Z' WHERE access_code_id <> '\(last)'")
+        bench.model.recoverCode(last)
+        try bench.change("UPDATE failovers SET next_attempt_at = '\(bench.now)' WHERE access_code_id = '\(last)'")
+        let lane = try #require(try await bench.engine.dueLanes(notIn: []).first)
+        try await bench.engine.work(lane)
+        #expect(try bench.outcome(last) == "not_needed·recovered")
+        #expect(try await bench.engine.dueLanes(notIn: []).isEmpty)
+    }
+
     @Test func aWatchedFailureDrawsAfterASoonerOneThatFollows() async throws {
         let bench = try Bench(FailoverSettings(drawDelay: .seconds(300)))
         let device = bench.device(pool: 1, refills: false)

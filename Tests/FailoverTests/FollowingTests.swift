@@ -136,7 +136,50 @@ import Time
     @Test func theStaysEndEndsIt() async throws {
         let (bench, _, _) = try await stay()
         bench.clock.advance(by: .seconds(86_401))
-        #expect(try await bench.ledger.endSubstitutions(now: bench.now) == 1)
+        try await bench.work()
         #expect(try bench.value("SELECT state FROM substitutions") == "ended")
+    }
+
+    @Test func anExtensionOfTheLastMomentIsFoundAtTheOldEnd() async throws {
+        let (bench, code, backup) = try await stay()
+        bench.clock.advance(by: .seconds(86_400 - 300))
+        try await bench.work()
+        let end = bench.now + .seconds(86_400)
+        bench.model.updateCode(code, endsAt: end)
+        bench.clock.advance(by: .seconds(300))
+        try await bench.work()
+        #expect(bench.model.code(backup)?.endsAt == end)
+        #expect(try bench.value("SELECT state FROM substitutions") == "active")
+    }
+
+    @Test func whileSeamIsAwayAStayEndsWithoutAnAlert() async throws {
+        let (bench, _, _) = try await stay()
+        bench.clock.advance(by: .seconds(86_400 - 300))
+        try await bench.work()
+        bench.model.addFault(
+            SandboxFault(.error(status: 503, type: "unavailable", retryAfter: nil), route: nil, count: nil))
+        bench.clock.advance(by: .seconds(300))
+        for _ in 0..<20 {
+            try await bench.work()
+            _ = try await bench.ledger.endSubstitutions(channels: [], now: bench.now)
+            bench.clock.advance(by: .seconds(60))
+        }
+        #expect(try bench.value("SELECT state FROM substitutions") == "ended")
+        #expect(try bench.value("SELECT count(*) FROM alerts") == "0")
+    }
+
+    @Test func aStayThatMovesIsToldInTimeForItsNewStart() async throws {
+        let bench = try Bench(FailoverSettings(channels: [.webhook], deliverNotBefore: .seconds(86_400)))
+        let day = Duration.seconds(86_400)
+        let code = bench.failedCode(on: bench.device(), startsIn: day * 9, endsIn: day * 12)
+        try await bench.pass()
+        let first = bench.now + day * 8
+        #expect(try bench.value("SELECT next_attempt_at FROM deliveries") == "\(first)")
+        let start = bench.now + day * 2
+        bench.model.updateCode(code, startsAt: start)
+        bench.clock.advance(by: .seconds(5))
+        try await bench.pass()
+        let row = try bench.rows("SELECT next_attempt_at, due_at, arrives_at FROM deliveries")
+        #expect(row == [["next_attempt_at": "\(start - day)", "due_at": "\(start - day)", "arrives_at": "\(start)"]])
     }
 }

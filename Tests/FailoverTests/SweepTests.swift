@@ -112,6 +112,33 @@ import Time
         #expect(bench.model.counters.requests.values.reduce(0, +) == asked + 1)
     }
 
+    @Test func aCodeThatIsBeingDeletedIsNotOpenedAgain() async throws {
+        let bench = try Bench()
+        let device = bench.device()
+        let code = bench.failedCode(on: device)
+        try await bench.receive([])
+        bench.model.disconnectDevice(device)
+        bench.model.deleteCode(code)
+        for _ in 0..<3 {
+            try await bench.pass()
+            try await sweep(bench)
+            bench.clock.advance(by: .seconds(1000))
+        }
+        #expect(try bench.value("SELECT count(*) FROM journal WHERE kind = 'failover.reopened'") == "0")
+    }
+
+    @Test func anAcceptedKeyEndsTheAlert() async throws {
+        let bench = try Bench()
+        let code = bench.failedCode(on: bench.device())
+        bench.model.addFault(
+            SandboxFault(.error(status: 401, type: "unauthorized", retryAfter: nil), route: "/access_codes/get"))
+        try await bench.pass()
+        #expect(try bench.openAlerts() == ["unauthorized"])
+        #expect(try bench.outcome(code) == "waiting·unauthorized")
+        try await bench.stateSweep.readDevices()
+        #expect(try bench.openAlerts() == [])
+    }
+
     @Test func aRecoveredCodeIsNotOpenedAgainAndAgain() async throws {
         let bench = try Bench()
         let device = bench.device()
@@ -141,6 +168,23 @@ import Time
         for _ in 0..<3 { try await bench.stateSweep.readDevices() }
         #expect(try bench.openAlerts() == [])
         #expect(try bench.value("SELECT count(*) FROM deliveries WHERE kind = 'alert'") == "2")
+    }
+
+    @Test func anAlertThatAGuestWaitsForIsNotClosedByALockThatSaysNothing() async throws {
+        let bench = try Bench()
+        var specification = SandboxDeviceSpecification(name: "Door")
+        specification.isBackupPoolEnabled = false
+        let device = bench.model.createDevice(specification)
+        let code = bench.failedCode(on: device)
+        try await bench.pass()
+        #expect(try bench.outcome(code) == "waiting·pool_empty")
+        for _ in 0..<3 {
+            try await bench.stateSweep.readDevices()
+            bench.clock.advance(by: .seconds(300))
+            try await bench.work()
+        }
+        #expect(try bench.openAlerts() == ["pool_empty"])
+        #expect(try bench.value("SELECT count(*) FROM alerts") == "1")
     }
 
     @Test func aLockWithoutAPoolIsNoNewsUntilThatChanges() async throws {

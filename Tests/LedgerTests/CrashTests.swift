@@ -44,7 +44,7 @@ import Time
                 let due = try await ledger.dueDeliveries(channel: .webhook, now: now, limit: 1)
                 try await ledger.record(.delivered, of: try #require(due.first), now: now)
             },
-            { _ = try await ledger.endSubstitutions(now: now + .seconds(100_000)) },
+            { _ = try await ledger.endSubstitutions(channels: [], now: now + .seconds(100_000)) },
         ]
     }
 

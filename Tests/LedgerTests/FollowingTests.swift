@@ -24,7 +24,7 @@ import Time
     @Test func aStayIsLookedAtWhenItIsDue() async throws {
         #expect(stay.originalAccessCodeID == "guest")
         #expect(stay.pin?.digits == "739146")
-        #expect(!stay.hasRecovered && !stay.isBeingRemoved)
+        #expect(!stay.hasRecovered && stay.removalRequestedAt == nil)
         #expect(try await bench.ledger.nextSubstitutionLook() == bench.start + .seconds(60))
         #expect(try await bench.ledger.dueSubstitutions(now: bench.start + .milliseconds(59_999), limit: 9).isEmpty)
     }
@@ -76,7 +76,8 @@ import Time
                 FollowStep(.removing, nextLookAt: bench.start), of: stay, now: bench.start + .seconds(seconds))
         }
         #expect(try substitution()["removal_requested_at"] == (bench.start + .seconds(60)).description)
-        #expect(try await bench.ledger.dueSubstitutions(now: bench.start, limit: 9).first?.isBeingRemoved == true)
+        let due = try await bench.ledger.dueSubstitutions(now: bench.start, limit: 9).first
+        #expect(due?.removalRequestedAt == bench.start + .seconds(60))
     }
 
     @Test func aLookDuringWhichAnEventCameIsRepeatedAtOnce() async throws {

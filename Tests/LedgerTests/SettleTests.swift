@@ -163,6 +163,38 @@ import Time
     }
 
     @Test(arguments: [
+        ("already_ended", true), ("not_time_bound", true), ("is_backup", false), ("unsupported_device", false),
+    ])
+    func aCodeThatIsEligibleNowIsOpenedBySweep(reason: String, isOpened: Bool) async throws {
+        let bench = try LedgerBench()
+        let first = try await bench.fail()
+        try await bench.ledger.record(FailoverStep(state: .ineligible, reason: reason), of: first, now: bench.start)
+        var code = bench.reading()
+        code.status = "unset"
+        code.errors = [Policy.Issue(code: "failed_to_set_on_device")]
+        let findings = try await bench.ledger.recordSweep(
+            deviceID: "lock", codes: [code], horizon: .seconds(86_400), alerts: AlertChanges(), now: bench.start)
+        #expect(findings.openedFailovers == (isOpened ? 1 : 0))
+        #expect(try await bench.state() == (isOpened ? .pending : .ineligible))
+    }
+
+    @Test func whatWasKnownWhenItWasCancelledDoesNotUndoIt() async throws {
+        let bench = try LedgerBench()
+        let first = try await bench.fail()
+        let closedAt = bench.start + .seconds(60)
+        try await bench.ledger.record(
+            FailoverStep(state: .cancelled, reason: "operator"), of: first, now: closedAt)
+        let later = closedAt + .seconds(60)
+        // A failure from before that comes late, and what came of a pull that was under way.
+        let late = bench.facts("event-2", at: closedAt)
+        let pulled = bench.facts("event-3", "access_code.backup_access_code_pulled", at: later)
+        for facts in [late, pulled] {
+            #expect(try await bench.receive(facts, .opensFailover, at: later).openedFailovers == 0)
+            #expect(try await bench.state() == .cancelled)
+        }
+    }
+
+    @Test(arguments: [
         (FailoverState.notNeeded, "recovered"), (.ineligible, "not_time_bound"), (.expired, "pool_empty"),
         (.cancelled, "operator"),
     ])

@@ -155,14 +155,55 @@ import Time
         let bench = try LedgerBench()
         try await bench.substitute("guest", by: "backup")
         let end = bench.start + .seconds(90_000)
-        #expect(try await bench.ledger.nextSubstitutionEnd() == end)
-        #expect(try await bench.ledger.endSubstitutions(now: end - .milliseconds(1)) == 0)
-        #expect(try await bench.ledger.endSubstitutions(now: end) == 1)
-        #expect(try await bench.ledger.endSubstitutions(now: end) == 0)
-        #expect(try await bench.ledger.nextSubstitutionEnd() == nil)
+        // The look at the end comes first; without one it is ended ten minutes later.
+        let late = end + .seconds(600)
+        #expect(try await bench.ledger.nextSubstitutionEnd(now: end) == late)
+        #expect(try await bench.ledger.endSubstitutions(channels: [], now: late - .milliseconds(1)) == 0)
+        #expect(try await bench.ledger.endSubstitutions(channels: [], now: late) == 1)
+        #expect(try await bench.ledger.endSubstitutions(channels: [], now: late) == 0)
+        #expect(try await bench.ledger.nextSubstitutionEnd(now: late) == nil)
         let row = try query(bench.path, "SELECT * FROM substitutions")[0]
         #expect(row["state"] == "ended")
-        #expect(row["updated_at"] == end.description)
+        #expect(row["updated_at"] == late.description)
         #expect(try bench.journalKinds().last == "substitution.ended")
+    }
+
+    @Test func aStayThatIsKnownToGoOnIsNotEnded() async throws {
+        let bench = try LedgerBench()
+        try await bench.substitute("guest", by: "backup")
+        let extended = bench.start + .seconds(100_000)
+        try change(bench.path, "UPDATE failovers SET original_ends_at = '\(extended)'")
+        #expect(try await bench.ledger.nextSubstitutionEnd(now: extended - .seconds(1)) == nil)
+        #expect(try await bench.ledger.endSubstitutions(channels: [], now: extended - .milliseconds(1)) == 0)
+        #expect(try await bench.ledger.endSubstitutions(channels: [], now: extended) == 1)
+    }
+
+    @Test func alertsOfAStayEndWithIt() async throws {
+        let bench = try LedgerBench()
+        let id = try await bench.substitute("guest", by: "backup")
+        let end = bench.start + .seconds(90_600)
+        for (kind, subject) in [
+            (Alert.Kind.notDelivered, id), (.notExtended, id), (.notRemoved, "backup"), (.poolEmpty, "lock"),
+        ] {
+            try await bench.ledger.open(
+                Alert(kind, subject: subject, text: "-"), channels: [.webhook], now: bench.start)
+        }
+        func open() throws -> [String] {
+            try query(bench.path, "SELECT kind FROM alerts WHERE closed_at IS NULL ORDER BY kind").map { $0["kind"] }
+        }
+        _ = try await bench.ledger.endSubstitutions(channels: [.webhook], now: end - .milliseconds(1))
+        #expect(try open().count == 4)
+        _ = try await bench.ledger.endSubstitutions(channels: [.webhook], now: end)
+        #expect(try open() == ["pool_empty"])
+        // One that is opened by what was under way at the end is closed as well.
+        try await bench.ledger.open(Alert(.backupFailed, subject: "backup", text: "-"), channels: [], now: end)
+        _ = try await bench.ledger.endSubstitutions(channels: [.webhook], now: end)
+        #expect(try open() == ["pool_empty"])
+        // Whoever was told of it is told that it is over, but not that a guest who has gone need not be told by hand.
+        let told = try query(
+            bench.path,
+            "SELECT a.kind FROM deliveries d JOIN alerts a USING (alert_id) WHERE d.created_at = '\(end)' ORDER BY a.kind"
+        )
+        #expect(told.map { $0["kind"] as String } == ["backup_failed", "not_extended", "not_removed"])
     }
 }

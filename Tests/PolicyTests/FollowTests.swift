@@ -25,13 +25,15 @@ struct FollowTests {
     private static func stay(_ change: (inout FollowedStay) -> Void = { _ in }) -> FollowedStay {
         var stay = FollowedStay(
             original: original(), backup: backup(), recordedPIN: PIN("4711"), recordedStartsAt: now,
-            recordedEndsAt: end, hasRecovered: false, isBeingRemoved: false, onCancel: .endBackup, now: now)
+            recordedEndsAt: end, hasRecovered: false, removalRequestedAt: nil, onCancel: .endBackup, now: now)
         change(&stay)
         return stay
     }
 
     private static let stuck = backup { $0.errors = [Policy.Issue(code: "failed_to_remove_from_device")] }
     private static let other = backup { $0.pin = PIN("4712") }
+    private static let cutShort = AccessCode(
+        id: "original", deviceID: "lock", status: "unset", startsAt: now - .seconds(60), endsAt: now)
     private static let shorter = backup { $0.endsAt = now + .seconds(60) }
 
     @Test(arguments: [
@@ -40,10 +42,15 @@ struct FollowTests {
         (stay { $0.now = end - .milliseconds(1) }, .nothing),
         (stay { ($0.original, $0.backup, $0.now) = (nil, nil, end) }, .end),
         (stay { $0.backup = nil }, .revoke(wasWanted: false)),
-        (stay { ($0.backup, $0.isBeingRemoved) = (nil, true) }, .revoke(wasWanted: true)),
-        (stay { $0.isBeingRemoved = true }, .awaitRemoval),
-        (stay { ($0.backup, $0.isBeingRemoved) = (stuck, true) }, .escalateRemoval),
+        (stay { ($0.backup, $0.removalRequestedAt) = (nil, now) }, .revoke(wasWanted: true)),
+        (stay { $0.removalRequestedAt = now }, .awaitRemoval),
+        (stay { ($0.backup, $0.removalRequestedAt) = (stuck, now) }, .escalateRemoval),
+        (stay { $0.removalRequestedAt = now - .milliseconds(599_999) }, .awaitRemoval),
+        (stay { $0.removalRequestedAt = now - .seconds(600) }, .escalateRemoval),
         (stay { $0.backup = stuck }, .nothing),
+        (stay { $0.original = cutShort }, .removeBackup),
+        (stay { ($0.original, $0.removalRequestedAt) = (cutShort, now) }, .awaitRemoval),
+        (stay { ($0.original, $0.backup, $0.removalRequestedAt) = (cutShort, nil, now) }, .end),
         (stay { $0.original = nil }, .removeBackup),
         (stay { ($0.original, $0.onCancel) = (nil, .keep) }, .nothing),
         (stay { $0.backup = shorter }, .moveEnd(to: end)),

@@ -81,7 +81,7 @@ final class Sparekey {
             ledgerHasChanged = false
             dueFromLedger[.failovers] = try await ledger.nextFailoverAt()
             dueFromLedger[.following] = try await ledger.nextSubstitutionLook()
-            dueFromLedger[.endings] = try await ledger.nextSubstitutionEnd()
+            dueFromLedger[.endings] = try await ledger.nextSubstitutionEnd(now: clock.now())
             dueFromLedger[.delivery] = try await delivery.nextAt()
         }
         let pause = governor.pausedUntil
@@ -135,7 +135,9 @@ final class Sparekey {
         case .states: try await sweepStates()
         case .following:
             for substitution in try await follower.due(limit: 64) { try await follower.look(at: substitution) }
-        case .endings: _ = try await ledger.endSubstitutions(now: clock.now())
+        case .endings:
+            _ = try await ledger.endSubstitutions(channels: [.webhook], now: clock.now())
+            try await ledger.giveUpManualDeliveries(now: clock.now())
         case .delivery: for message in try await delivery.take() { try await delivery.carryOut(message) }
         }
     }
