@@ -7,6 +7,9 @@ package import Time
 /// While webhooks arrive faster than they are acknowledged, it gives way: of the time it takes a twentieth, so that a
 /// flood is acknowledged first and looked at as it goes.
 package struct InboxWorker: Sendable {
+    /// Of bodies in one batch, so that a few hundred of the largest messages are not all in memory.
+    private static let maximumBytes = 4_194_304
+
     private let ledger: Ledger
     private let clock: any WallClock
     private let triage: EventTriage
@@ -44,14 +47,15 @@ package struct InboxWorker: Sendable {
     /// Settles a batch of what is pending.
     package func step() async throws(LedgerError) -> Step {
         let began = ContinuousClock.now
-        let pending = try await ledger.pendingEvents(limit: batch)
+        let pending = try await ledger.pendingEvents(limit: batch, maximumBytes: Self.maximumBytes)
         guard !pending.isEmpty else { return Step() }
         let triaged = pending.map { (event: $0, verdict: triage.verdict(on: $0.body)) }
         let settled = try await settle(triaged)
         for (event, verdict) in triaged { report(verdict, on: event) }
         noteProgress()
         let pause = isIntakeBusy() ? min(began.duration(to: .now) * 19, .milliseconds(500)) : .zero
-        return Step(settled: settled, hasMore: pending.count == batch, pause: pause)
+        let isFull = pending.count == batch || pending.reduce(0) { $0 + $1.body.count } > Self.maximumBytes
+        return Step(settled: settled, hasMore: isFull, pause: pause)
     }
 
     /// One transaction for the batch; where that fails, one for each message, so that a poisoned row does not stop the others.

@@ -64,21 +64,31 @@ package struct SettledEvents: Sendable, Equatable {
 }
 
 extension Ledger {
-    package func pendingEvents(limit: Int) async throws(LedgerError) -> [PendingEvent] {
+    /// The oldest messages that wait to be settled.
+    ///
+    /// - Parameter maximumBytes: of bodies; the message that exceeds it is the last one.
+    package func pendingEvents(
+        limit: Int, maximumBytes: Int = .max
+    ) async throws(LedgerError) -> [PendingEvent] {
         try await read { database in
-            try Row.fetchAll(
+            let rows = try Row.fetchCursor(
                 database,
                 sql: """
                     SELECT inbox_id, svix_id, source, received_at, body FROM webhook_events
                     WHERE disposition = 'pending' ORDER BY inbox_id LIMIT ?
-                    """, arguments: [limit]
-            ).map { row in
-                PendingEvent(
-                    inboxID: row["inbox_id"], svixID: row["svix_id"],
-                    source: InboxMessage.Source(rawValue: row["source"]) ?? .webhook,
-                    receivedAt: row.time("received_at") ?? Timestamp(secondsSinceEpoch: 0),
-                    body: [UInt8](row["body"] as Data? ?? Data()))
+                    """, arguments: [limit])
+            var events: [PendingEvent] = []
+            var bytes = 0
+            while bytes <= maximumBytes, let row = try rows.next() {
+                events.append(
+                    PendingEvent(
+                        inboxID: row["inbox_id"], svixID: row["svix_id"],
+                        source: InboxMessage.Source(rawValue: row["source"]) ?? .webhook,
+                        receivedAt: row.time("received_at") ?? Timestamp(secondsSinceEpoch: 0),
+                        body: [UInt8](row["body"] as Data? ?? Data())))
+                bytes += events.last?.body.count ?? 0
             }
+            return events
         }
     }
 

@@ -149,6 +149,17 @@ import Time
         #expect(settled.duplicate == 1)
     }
 
+    @Test func largeMessagesAreReadAFewAtATime() async throws {
+        let bench = try LedgerBench()
+        let body = String(repeating: "x", count: 1000)
+        _ = bench.ledger.append((0..<9).map { message("msg_\($0)", body) })
+        for (bytes, count) in [(0, 1), (999, 1), (1000, 2), (2999, 3), (100_000, 9)] {
+            let pending = try await bench.ledger.pendingEvents(limit: 100, maximumBytes: bytes)
+            #expect(pending.count == count && pending.first?.svixID == "msg_0", "\(bytes)")
+        }
+        #expect(try await bench.ledger.pendingEvents(limit: 4, maximumBytes: 100_000).count == 4)
+    }
+
     @Test func settlingTwiceChangesNothing() async throws {
         let bench = try LedgerBench()
         #expect(bench.ledger.append([message("msg_1")]) == [.stored])
