@@ -277,11 +277,12 @@ struct LaneRun {
         do {
             let read = try await engine.seam.observing(calls.add).device(id: deviceID)
             device = read
-            try await engine.ledger.keep(read, now: now)
+            try await PoolHealth.keep(
+                read, in: engine.ledger, channels: engine.settings.channels, now: now, log: engine.log)
         } catch {
             var metadata: Logger.Metadata = ["device_id": "\(deviceID)", "error": "\(error)"]
             if let requestID = calls.lastRequestID { metadata["request_id"] = "\(requestID)" }
-            engine.log.debug("The lock could not be read", metadata: metadata)
+            engine.log.debug("The lock could not be read or kept", metadata: metadata)
         }
     }
 
@@ -312,7 +313,7 @@ struct LaneRun {
         let outcome = decision.outcome(of: failover)
         var next: Timestamp?
         if case .wait(let reason, let until) = decision {
-            // Backoff counts from the first look that waited for this; the stay's end is looked at when it comes.
+            // What it waits for now for the first time begins with the shortest wait; the stay's end is looked at when it comes.
             let attempt = failover.reason == reason.rawValue ? failover.attempts + 1 : 1
             var retry = engine.settings.retry
             let isNear = (reading?.startsAt ?? failover.originalStartsAt).map { $0 <= now + nearStay } ?? true

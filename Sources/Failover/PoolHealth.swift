@@ -1,8 +1,29 @@
 internal import Ledger
+internal import Logging
 internal import Policy
+internal import Time
 
 /// What a lock's reading says of its pool, as changes of alerts: one when it turns bad, one when it is well again.
 enum PoolHealth {
+    /// Keeps a reading, whoever made it, together with what it opens and closes: a change is seen once.
+    static func keep(
+        _ device: Device, in ledger: Ledger, channels: [DeliveryChannel], now: Timestamp, log: Logger
+    ) async throws(LedgerError) {
+        let made = try await ledger.keep(device, now: now) { changes(from: $0, to: device, channels: channels) }
+        for alert in made.opened {
+            log.error(
+                "A lock's pool of backup codes needs attention",
+                metadata: [
+                    "alert": "\(alert.kind.rawValue)", "device_id": "\(device.id)", "text": "\(alert.text)",
+                ])
+        }
+        for key in made.closed {
+            log.notice(
+                "A lock's pool of backup codes is well again",
+                metadata: ["alert": "\(key.kind.rawValue)", "device_id": "\(device.id)"])
+        }
+    }
+
     /// - Parameter before: the reading before this one; nil for the first. That a lock has no pool, or has it switched off, is how
     ///   many locks are: only the change is worth an alert. `sparekey check` names them all.
     static func changes(from before: Device?, to device: Device, channels: [DeliveryChannel]) -> AlertChanges {

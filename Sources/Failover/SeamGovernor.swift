@@ -2,8 +2,8 @@ package import Seam
 internal import Synchronization
 package import Time
 
-/// Keeps the whole daemon from asking while Seam cannot answer: obeys `Retry-After` for every call of the key, and stops asking while
-/// Seam is down, trying with one lane at a time until an answer comes.
+/// Keeps the whole daemon from asking while Seam cannot answer: obeys `Retry-After`, which is for every call of the key, and stops
+/// asking while Seam is down, trying with one lane at a time until an answer comes. What has begun is not held back.
 ///
 /// | state | lanes that may work |
 /// |---|---|

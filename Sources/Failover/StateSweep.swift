@@ -42,30 +42,7 @@ package struct StateSweep: Sendable {
             .unauthorized, subject: "workspace", channels: settings.channels, now: clock.now())
         if wasRefused { log.notice("Seam accepts the API key again") }
         for device in devices {
-            let before = try await ledger.device(id: device.id)
-            try await ledger.keep(device, now: clock.now())
-            let changes = PoolHealth.changes(from: before, to: device, channels: settings.channels)
-            for alert in changes.opened {
-                let isNew = try await ledger.open(alert, channels: settings.channels, now: clock.now())
-                if isNew {
-                    log.error(
-                        "A lock's pool of backup codes needs attention",
-                        metadata: [
-                            "alert": "\(alert.kind.rawValue)", "device_id": "\(device.id)", "text": "\(alert.text)",
-                        ])
-                }
-            }
-            for key in changes.closed {
-                // A code can say that there is no backup for it on a lock that does not call its pool empty: one that has none.
-                if key.kind == .poolEmpty, try await ledger.waitsForPool(deviceID: device.id) { continue }
-                let wasOpen = try await ledger.closeAlert(
-                    key.kind, subject: key.subject, channels: settings.channels, now: clock.now())
-                if wasOpen {
-                    log.notice(
-                        "A lock's pool of backup codes is well again",
-                        metadata: ["alert": "\(key.kind.rawValue)", "device_id": "\(device.id)"])
-                }
-            }
+            try await PoolHealth.keep(device, in: ledger, channels: settings.channels, now: clock.now(), log: log)
         }
     }
 
@@ -101,7 +78,7 @@ package struct StateSweep: Sendable {
         return oldest.map { $0 + interval }
     }
 
-    /// No backup for a guest who arrives soon is worth an alert before anything fails.
+    /// That there is a backup for a guest who arrives soon ends the alert that there is none.
     private func upcoming(_ deviceID: String, _ codes: [AccessCode]) -> AlertChanges {
         var changes = AlertChanges()
         changes.channels = settings.channels

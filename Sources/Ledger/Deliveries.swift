@@ -89,6 +89,8 @@ extension Ledger {
         try await read { database in try Self.due(channel, now: now, limit: limit, in: database) }
     }
 
+    /// The condition names the index's own, word for word, without which SQLite reads every delivery ever.
+    ///
     /// - Parameter ids: deliveries that are being sent and do not count.
     package func nextDeliveryAt(
         channel: DeliveryChannel, except ids: Set<String> = []
@@ -99,7 +101,7 @@ extension Ledger {
                 database,
                 sql: """
                     SELECT min(next_attempt_at) FROM deliveries
-                    WHERE state = 'pending' AND channel = ? AND delivery_id NOT IN (\(marks))
+                    WHERE channel = ? AND state IN ('pending', 'claimed') AND state = 'pending' AND delivery_id NOT IN (\(marks))
                     """, arguments: StatementArguments([channel.rawValue] + ids.sorted())
             ).flatMap { Timestamp($0) }
         }
@@ -184,7 +186,7 @@ extension Ledger {
             try database.execute(
                 sql: """
                     UPDATE deliveries SET state = 'pending', claimed_until = NULL
-                    WHERE state = 'claimed' AND claimed_until <= ?
+                    WHERE channel = 'manual' AND state IN ('pending', 'claimed') AND state = 'claimed' AND claimed_until <= ?
                     """, arguments: [now.sql])
             return database.changesCount
         }

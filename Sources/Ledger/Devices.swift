@@ -5,8 +5,18 @@ package import Time
 
 extension Ledger {
     /// Keeps the last reading of a lock: deliveries name it, and operators look it up.
-    package func keep(_ device: Device, now: Timestamp) async throws(LedgerError) {
-        try await write { database in
+    ///
+    /// - Parameter changes: what it opens and closes, by the reading before it.
+    /// - Returns: what has been opened and closed. The alert that a pool is empty is not closed while a guest waits for a code: a code
+    ///   can say that there is no backup for it on a lock that does not call its pool empty, such as one that has none.
+    @discardableResult
+    package func keep(
+        _ device: Device, now: Timestamp,
+        changes: @escaping @Sendable (_ before: Device?) -> AlertChanges = { _ in .init() }
+    ) async throws(LedgerError) -> AlertChanges {
+        let random = random
+        return try await write { database in
+            var made = changes(try Device.fetch(device.id, in: database))
             try database.execute(
                 sql: """
                     INSERT INTO devices (device_id, name, time_zone, supports_backup_access_code_pool,
@@ -29,7 +39,30 @@ extension Ledger {
                         }
                     ).description, now.sql,
                 ])
+            if try made.closed.contains(where: { $0.kind == .poolEmpty }) && database.waitsForPool(device.id) {
+                made.closed.removeAll { $0.kind == .poolEmpty }
+            }
+            made.closed = try made.closed.filter { key in
+                try database.closeAlert(
+                    key.kind, subject: key.subject, channels: made.channels, now: now, random: random)
+            }
+            made.opened = try made.opened.filter { alert in
+                try database.open(alert, channels: made.channels, now: now, random: random)
+            }
+            return made
         }
+    }
+}
+
+extension Database {
+    /// Whether a failover of this lock waits for a backup code.
+    fileprivate func waitsForPool(_ deviceID: String) throws -> Bool {
+        try Bool.fetchOne(
+            self,
+            sql: """
+                SELECT EXISTS (SELECT 1 FROM failovers WHERE device_id = ? AND state IN ('pending', 'waiting')
+                    AND reason = 'pool_empty')
+                """, arguments: [deviceID]) ?? false
     }
 }
 
@@ -41,15 +74,17 @@ func metadata(_ text: String?) -> [String: String] {
 extension Ledger {
     /// The last reading of a lock; nil when it was never read.
     package func device(id: String) async throws(LedgerError) -> Device? {
-        try await read { database in
-            try Row.fetchOne(database, sql: "SELECT * FROM devices WHERE device_id = ?", arguments: [id]).map(
-                Device.init(row:))
-        }
+        try await read { database in try Device.fetch(id, in: database) }
     }
 }
 
 extension Device {
-    fileprivate init(row: Row) {
+    fileprivate static func fetch(_ id: String, in database: Database) throws -> Device? {
+        try Row.fetchOne(database, sql: "SELECT * FROM devices WHERE device_id = ?", arguments: [id]).map(
+            Device.init(row:))
+    }
+
+    private init(row: Row) {
         self.init(
             id: row["device_id"], name: row["name"], timeZone: row["time_zone"],
             supportsBackupPool: row["supports_backup_access_code_pool"],

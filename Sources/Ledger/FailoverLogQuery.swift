@@ -73,8 +73,8 @@ package struct FailoverLogQuery: Sendable, Equatable {
 
 /// Rows of the failover log, and how far the journal reached when they were read.
 package struct FailoverLogPage: Sendable, Equatable {
-    /// Every change of a failover, its substitution or its deliveries writes to the journal, so a place in it divides what a page
-    /// has seen from what came after.
+    /// Every change of a failover or its substitution and every attempt at a delivery writes to the journal, so a place in it divides
+    /// what a page has seen from what came after. That a claim's time ran out, or another way is tried, shows with the next entry.
     package struct Place: Sendable, Equatable {
         var journalID: Int64
     }

@@ -33,18 +33,6 @@ extension Ledger {
         }
     }
 
-    /// Whether a failover of this lock waits for a backup code.
-    package func waitsForPool(deviceID: String) async throws(LedgerError) -> Bool {
-        try await read { database in
-            try Bool.fetchOne(
-                database,
-                sql: """
-                    SELECT EXISTS (SELECT 1 FROM failovers WHERE device_id = ? AND state IN ('pending', 'waiting')
-                        AND reason = 'pool_empty')
-                    """, arguments: [deviceID]) ?? false
-        }
-    }
-
     /// Keeps a lock's place in the round although it could not be read, so that one that fails does not hold up the others.
     package func noteSweepAttempt(deviceID: String, now: Timestamp) async throws(LedgerError) {
         try await write { database in

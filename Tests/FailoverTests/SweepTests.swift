@@ -1,6 +1,8 @@
 import Failover
 import Foundation
 import JSON
+import Ledger
+import Policy
 import Sandbox
 import Testing
 import Time
@@ -168,6 +170,19 @@ import Time
         for _ in 0..<3 { try await bench.stateSweep.readDevices() }
         #expect(try bench.openAlerts() == [])
         #expect(try bench.value("SELECT count(*) FROM deliveries WHERE kind = 'alert'") == "2")
+    }
+
+    @Test func aPoolThatWasSwitchedOffIsAnAlertWhoeverSeesItFirst() async throws {
+        let bench = try Bench()
+        var specification = SandboxDeviceSpecification(name: "Door")
+        specification.isBackupPoolEnabled = false
+        let device = bench.model.createDevice(specification)
+        try await bench.ledger.keep(Device(id: device, isBackupPoolEnabled: true), now: bench.now)
+        _ = bench.failedCode(on: device)
+        try await bench.pass()
+        #expect(try bench.openAlerts().contains("pool_disabled"))
+        try await bench.stateSweep.readDevices()
+        #expect(try bench.openAlerts().contains("pool_disabled"))
     }
 
     @Test func anAlertThatAGuestWaitsForIsNotClosedByALockThatSaysNothing() async throws {

@@ -23,7 +23,7 @@ NAMES = {
     "A stay with a backup code goes on": STAY | {"what"},
     "A stay with a backup code needs a person's attention": STAY | {"alert", "text"},
     "A stay could not be recorded": STAY | {"error"},
-    "The lock could not be read": {"device_id", "error"},
+    "The lock could not be read or kept": {"device_id", "error"},
     "A lock's access codes could not be read": {"device_id", "error"},
     "A lock's pool of backup codes needs attention": {"device_id", "alert", "text"},
     "A lock's pool of backup codes is well again": {"device_id", "alert"},
