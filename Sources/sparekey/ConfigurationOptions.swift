@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import Presentation
 internal import Settings
 
 /// The option that every command has: where the configuration is.
@@ -36,15 +37,6 @@ extension ConfigurationOptions {
 
 /// Says what is wrong with the configuration and gives the exit code for it.
 func configurationFailure(_ text: String) -> ExitCode {
-    printToStandardError(text)
+    Terminal.diagnose(text)
     return .configurationError
-}
-
-/// Unbuffered, so that a reader at the other end of a pipe has the line at once.
-func printToStandardOutput(_ text: String) {
-    FileHandle.standardOutput.write(Data((text + "\n").utf8))
-}
-
-func printToStandardError(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
 }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Crypto
 internal import Foundation
 internal import HTTPClient
+internal import Presentation
 internal import Sandbox
 internal import ServiceLifecycle
 internal import Time
@@ -49,11 +50,11 @@ struct SandboxCommand: AsyncParsableCommand {
         do {
             try server.start()
         } catch {
-            printToStandardError("\(error)")
+            Terminal.diagnose("\(error)")
             throw ExitCode(1)
         }
         if demo { _ = SandboxScenario.demo.install(in: model) }
-        printToStandardOutput("The simulated Seam listens at \(server.url)")
+        try? Terminal.write("The simulated Seam listens at \(server.url)\n")
         for await _ in signals { break }
         await server.stop()
     }
@@ -63,7 +64,7 @@ struct SandboxCommand: AsyncParsableCommand {
         do {
             return try TLSContext(certificateFile: tlsCertificate, privateKeyFile: tlsKey)
         } catch {
-            printToStandardError("\(error)")
+            Terminal.diagnose("\(error)")
             throw ExitCode(1)
         }
     }

@@ -3,6 +3,7 @@ internal import Daemon
 internal import Foundation
 internal import HTTPClient
 internal import Policy
+internal import Presentation
 internal import Sandbox
 internal import Settings
 internal import Synchronization
@@ -40,10 +41,11 @@ struct SandboxRun {
             adminURL.withLock { $0 = daemon.adminURL }
             _ = model.createWebhook(url: daemon.webhookURL, secret: secret)
             _ = SandboxScenario.demo.install(in: model)
-            printToStandardOutput(
+            try? Terminal.write(
                 """
                 Sparekey runs against a simulated Seam at \(simulated.url).
                 In about two seconds the code of a guest whose stay has begun fails to reach the lock.
+
                 """)
         } reload: {
             settings
@@ -93,7 +95,7 @@ struct SandboxRun {
 
     private static func explain(database: String, adminURL: String) {
         let program = CommandLine.arguments.first ?? "sparekey"
-        printToStandardOutput(
+        try? Terminal.write(
             """
 
             A backup code was pulled and recorded. Look at it:
@@ -105,6 +107,7 @@ struct SandboxRun {
               \(adminURL)/ in a browser
 
             Ctrl-C stops it.
+
             """)
     }
 }

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import uuid
@@ -291,6 +292,26 @@ def test_serve_sandbox(tmp_path):
     finally:
         shown.kill()
         print(shown.output())
+
+
+def test_a_reader_that_goes_ends_no_trial(tmp_path):
+    """As in `sparekey serve --sandbox | head -1`."""
+    trial = Child(tmp_path, "trial")
+    reader, writer = os.pipe()
+    trial.spawn([binary(), "serve", "--sandbox"], environment(TMPDIR=str(tmp_path)), stdout=writer)
+    os.close(writer)
+    try:
+        assert os.read(reader, 1)
+        os.close(reader)
+        # With it comes the second text.
+        until("delivery", lambda: any(
+            database.execute("select count(*) from deliveries").fetchone()[0]
+            for path in tmp_path.glob("*/sparekey.db")
+            for database in [sqlite3.connect(f"file:{path}?mode=ro", uri=True)]))
+        assert trial.stop(seconds=10) == 0
+    finally:
+        trial.kill()
+        print(trial.output())
 
 
 # Admin pages
