@@ -13,6 +13,9 @@ internal import Time
 struct SandboxRun {
     typealias Observer = @Sendable (FailoverState, String) -> Void
 
+    /// So that the request for `/api` that is shown can be copied.
+    private static let token = "sparekey-sandbox"
+
     let configurationPath: String?
 
     func run() async throws {
@@ -25,7 +28,11 @@ struct SandboxRun {
                 maxConcurrentRequests: 8, maxQueued: 64, userAgent: "Svix-Webhooks/1.84.0 (sparekey-sandbox)"))
         try simulated.start()
         let secret = "whsec_" + Data((0..<24).map { _ in UInt8.random(in: 0...255) }).base64EncodedString()
-        let settings = try settings(environment: environment, seamURL: simulated.url, secret: secret)
+        let configured = try configured(environment: environment)
+        let settings = try isolated(configured, environment: environment, seamURL: simulated.url, secret: secret)
+        // What was set, and not what has its default.
+        let given = Set(configured.differences(from: Settings()))
+        let replaced = settings.differences(from: configured).filter(given.contains).joined(separator: ", ")
 
         let shown = Mutex(false)
         let database = settings.database.path
@@ -44,6 +51,7 @@ struct SandboxRun {
             try? Terminal.write(
                 """
                 Sparekey runs against a simulated Seam at \(simulated.url).
+                \(replaced.isEmpty ? "" : "Of the configuration it replaces what leads outside: \(replaced).\n")\
                 In about two seconds the code of a guest whose stay has begun fails to reach the lock.
 
                 """)
@@ -53,33 +61,40 @@ struct SandboxRun {
         await simulated.stop()
     }
 
-    /// The configuration with everything that leads outside replaced: this run reaches no address but loopback's. The file of an
-    /// installed Sparekey is read only where it is named.
-    private func settings(environment: [String: String], seamURL: String, secret: String) throws -> Settings {
-        var settings: Settings
+    /// The file of an installed Sparekey is read only where it is named.
+    private func configured(environment: [String: String]) throws -> Settings {
         do {
-            settings =
-                if let configurationPath {
-                    try Settings.load(path: configurationPath, environment: environment, requireSecrets: false)
-                } else {
-                    try Settings.loadWithoutFile(environment: environment, requireSecrets: false)
-                }
+            if let configurationPath {
+                return try Settings.load(path: configurationPath, environment: environment, requireSecrets: false)
+            }
+            return try Settings.loadWithoutFile(environment: environment, requireSecrets: false)
         } catch {
             throw configurationFailure("\(error)")
         }
+    }
+
+    /// The configuration with everything that leads outside replaced: this run reaches no address but loopback's, runs no command, and
+    /// writes to a database of its own. In a real one, the simulated Seam would know none of the codes, and their guests would be told
+    /// that theirs are gone.
+    private func isolated(
+        _ configured: Settings, environment: [String: String], seamURL: String, secret: String
+    ) throws -> Settings {
+        var settings = configured
         settings.listen.host = "127.0.0.1"
         settings.listen.tls = Settings().listen.tls
         settings.admin.host = "127.0.0.1"
         if environment["SPAREKEY_LISTEN_PORT"] == nil { settings.listen.port = 0 }
         if environment["SPAREKEY_ADMIN_PORT"] == nil { settings.admin.port = 0 }
-        if settings.admin.token == nil { settings.admin.token = SecretText("sparekey-sandbox") }
+        settings.admin.token = SecretText(Self.token)
         settings.seam.baseURL = seamURL
         settings.seam.apiKey = SecretText("seam_sandbox_key")
         settings.webhook.secrets = [SecretText(secret)]
-        if settings.database.path == Settings().database.path {
-            let folder = try makeFolder()
-            settings.database.path = folder + "/sparekey.db"
-        }
+        settings.delivery.webhook = Settings().delivery.webhook
+        settings.delivery.command = nil
+        settings.delivery.manual = true
+        settings.delivery.order = nil
+        settings.heartbeat.url = nil
+        settings.database.path = try makeFolder() + "/sparekey.db"
         return settings
     }
 
@@ -103,7 +118,7 @@ struct SandboxRun {
               SPAREKEY_DATABASE_PATH=\(database) \(program) log
               SPAREKEY_DATABASE_PATH=\(database) \(program) explain $(sqlite3 \(database) 'select original_access_code_id from substitutions')
               sqlite3 -box \(database) 'select * from substitution_log'
-              curl -H 'Authorization: Bearer sparekey-sandbox' \(adminURL)/api/substitutions
+              curl -H 'Authorization: Bearer \(token)' \(adminURL)/api/substitutions
               \(adminURL)/ in a browser
 
             Ctrl-C stops it.

@@ -10,7 +10,8 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve", abstract: "Runs the daemon in the foreground.",
         discussion: """
             With --sandbox it also runs a simulated Seam on loopback, breaks one guest code and shows the failover: \
-            no account, key or configuration is needed.
+            no account, key or configuration is needed. Where one is given, all of it that leads outside is replaced, \
+            the database too.
             """)
 
     @OptionGroup var options: ConfigurationOptions

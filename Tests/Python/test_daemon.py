@@ -294,6 +294,40 @@ def test_serve_sandbox(tmp_path):
         print(shown.output())
 
 
+def test_a_trial_leads_nowhere(tmp_path):
+    """With the configuration of a real service, `serve --sandbox` tells no guest, feeds no heartbeat, uses no real log or proxy."""
+    outside = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{outside.getsockname()[1]}/"
+    real, ran = tmp_path / "real.db", tmp_path / "ran"
+    config = tmp_path / "real.yaml"
+    config.write_text(json.dumps({
+        "database": {"path": str(real)}, "heartbeat": {"url": url, "interval": "1s"},
+        "delivery": {"webhook": {"url": url}, "command": ["/bin/touch", str(ran)], "order": ["webhook", "command"]},
+    }))
+    proxies = {name: url for name in ("http_proxy", "https_proxy", "all_proxy")}
+    trial = Child(tmp_path, "trial")
+    trial.spawn(
+        [binary(), "serve", "--sandbox", "--config", str(config)],
+        environment(TMPDIR=str(tmp_path), SPAREKEY_DELIVERY_WEBHOOK_SECRET=DELIVERY_SECRET, **proxies))
+    try:
+        until("backup code", lambda: "Ctrl-C stops it." in trial.stdout.read_text())
+        # Everything that was begun is done after the stop.
+        assert trial.stop(seconds=10) == 0
+    finally:
+        trial.kill()
+        print(trial.output())
+    outside.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        outside.accept()
+    assert not real.exists() and not ran.exists()
+    said = trial.stdout.read_text()
+    for key in ("database.path", "delivery.webhook.url", "delivery.command", "heartbeat.url"):
+        assert key in said.partition("A backup code")[0], key
+    database = re.search(r"SPAREKEY_DATABASE_PATH=(\S+)", said).group(1)
+    with sqlite3.connect(database) as log:
+        assert log.execute("select distinct channel from deliveries").fetchall() == [("manual",)]
+
+
 def test_a_reader_that_goes_ends_no_trial(tmp_path):
     """As in `sparekey serve --sandbox | head -1`."""
     trial = Child(tmp_path, "trial")
