@@ -32,6 +32,7 @@ struct SandboxCommand: AsyncParsableCommand {
     var demo = false
 
     func validate() throws {
+        guard (0...65535).contains(port) else { throw ValidationError("--port must be from 0 to 65535") }
         if (tlsCertificate == nil) != (tlsKey == nil) {
             throw ValidationError("--tls-certificate and --tls-key go together")
         }

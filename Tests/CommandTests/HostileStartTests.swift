@@ -22,4 +22,13 @@ import Testing
             #expect(try await status(command, "sandbox --port 0 \(files) \(redirection)") == 1)
         }
     }
+
+    @Test(arguments: ["65536", "70000", "-1"])
+    func aPortThatDoesNotExistIsWrongUsage(port: String) async throws {
+        let command = try Command()
+        defer { command.remove() }
+        let result = try await command.run("sandbox", "--port=\(port)", "--tls-certificate", "/nowhere")
+        #expect(result.status == 64)
+        #expect(result.diagnostics.contains("--port must be from 0 to 65535"), "\(result.diagnostics)")
+    }
 }
