@@ -17,18 +17,22 @@ extension Loader {
             warnIfInlineIsReadable(key)
             do throws(Complaint) {
                 guard let found = try find(key) else {
-                    if requireSecrets, isFileRead, key.isRequired(settings) {
-                        report(key.name, "is missing: \(key.help)", fix: key.waysToGive)
+                    if isFileRead, key.isRequired(settings) {
+                        miss(key, finding(key.name, "is missing: \(key.help)", fix: key.waysToGive))
                     }
                     continue
                 }
                 if requireSecrets { check(found, for: key) }
                 key.store(found.secrets.map(\.text), &settings)
             } catch {
-                guard requireSecrets else { continue }
-                report(chosen(key)?.key ?? key.name, error.problem, fix: error.fix ?? key.waysToGive)
+                miss(key, finding(chosen(key)?.key ?? key.name, error.problem, fix: error.fix ?? key.waysToGive))
             }
         }
+    }
+
+    /// A secret that need not be there is an error only for whoever needs it after all.
+    private mutating func miss(_ key: SecretKey, _ finding: Finding) {
+        if requireSecrets { findings.append(finding) } else { settings.missingSecrets[key.name] = finding }
     }
 
     private mutating func checkGivenOnce(_ key: SecretKey, in layer: [String: GivenValue]) {

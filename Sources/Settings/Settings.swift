@@ -20,6 +20,8 @@ package struct Settings: Sendable, Equatable {
     package var file: String?
     /// Where each secret was found, or would be looked for, by the secret's own key (`webhook.secret`).
     package var secretPlaces: [String: SecretPlace] = [:]
+    /// Why a secret that is needed is not there, by its own key (`seam.api_key`); only where secrets were not required.
+    package var missingSecrets: [String: Finding] = [:]
     /// What works but is unwise, such as a secret in a file that anyone on the machine can read.
     package var warnings: [Finding] = []
 

@@ -9,6 +9,10 @@ internal import Settings
 ///
 /// - Throws: `ExitCode` 78 for a key or a URL that cannot be used, after saying why.
 func seamClient(_ settings: Settings) throws -> SeamClient {
+    if let missing = settings.missingSecrets["seam.api_key"] {
+        Terminal.diagnose("sparekey: \(missing)")
+        throw ExitCode.configurationError
+    }
     do {
         return try SeamClient(
             baseURL: settings.seam.baseURL, apiKey: try APIKey(settings.seam.apiKey?.reveal ?? ""),
