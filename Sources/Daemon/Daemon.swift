@@ -29,18 +29,20 @@ package final class Daemon: Sendable {
     let hasSocketUnit: Bool
     private let group = Mutex<ServiceGroup?>(nil)
     let log: Logger
+    private let output: LogOutput?
 
     /// Opens the database and makes everything ready; nothing is listened on yet.
     ///
     /// - Parameters:
     ///   - settings: complete, with secrets.
+    ///   - output: what `log` writes to, where a reload can set its level.
     ///   - pulseClock: monotonic; what the watchdog goes by.
     ///   - observe: told of each failover's new state and reason.
     ///   - interruption: called around each commit; may block, as a disk does that hangs.
     ///   - reload: reads the configuration anew, at SIGHUP.
     package init(
-        settings: Settings, environment: [String: String], log: Logger, clock: any WallClock = SystemWallClock(),
-        random: RandomSource = RandomSource(),
+        settings: Settings, environment: [String: String], log: Logger, output: LogOutput? = nil,
+        clock: any WallClock = SystemWallClock(), random: RandomSource = RandomSource(),
         pulseClock: @escaping @Sendable () -> SuspendingClock.Instant = { SuspendingClock.now },
         observe: @escaping @Sendable (FailoverState, String) -> Void = { _, _ in },
         interruption: @escaping @Sendable (WriteMoment) throws -> Void = { _ in },
@@ -87,6 +89,7 @@ package final class Daemon: Sendable {
         self.lateness = lateness
         self.pages = pages
         self.log = log
+        self.output = output
         let processID = getpid()
         manager = ServiceManager(environment: environment, processID: processID)
         let sockets = ActivatedSockets(environment: environment, processID: processID)
@@ -179,6 +182,7 @@ package final class Daemon: Sendable {
             intake.replaceRules(rules)
             pages.replace(new.delivery)
             publicServer.update(new.listen.limits)
+            output?.apply(new.log.level)
             let changed = new.differences(from: old)
             log.notice("The configuration was loaded anew", metadata: ["changed": "\(changed.joined(separator: " "))"])
             for key in changed where Settings.restartOnlyKeys.contains(key) {
@@ -188,6 +192,7 @@ package final class Daemon: Sendable {
                 log.warning(
                     "A changed key takes effect at the next start only", metadata: ["key": "listen.tls"])
             }
+            for warning in new.warnings { log.warning("\(warning)") }
             noteReload(succeeded: true)
             return workers
         } catch {
@@ -246,10 +251,10 @@ extension Limits {
 }
 
 extension Logger {
-    /// The service group's own lines are of no use to an operator below warnings.
+    /// The service group's own lines are of no use to an operator below warnings. `log.level` may ask for less still.
     fileprivate var quiet: Logger {
         var logger = self
-        logger.logLevel = max(logLevel, .warning)
+        logger.logLevel = .warning
         return logger
     }
 }

@@ -20,17 +20,32 @@ package final class LogOutput: Sendable {
     private let state = Mutex((queued: 0, dropped: 0))
     let format: Settings.Log.Format
     private let journal: SystemJournal?
+    /// An index into `levels`. Each logger asks for it at each line, so that a reload changes it for all.
+    private let levelIndex: Atomic<Int>
+    private static let levels = Logger.Level.allCases
 
     /// - Parameter environment: `$JOURNAL_STREAM` there means that the journal reads standard error.
-    package init(format: Settings.Log.Format, environment: [String: String]) {
+    package init(format: Settings.Log.Format, level: Settings.Log.Level, environment: [String: String]) {
         let stream = environment["JOURNAL_STREAM"]
+        levelIndex = Atomic(Self.index(of: level))
         self.format = format == .auto ? (stream == nil ? .text : .journal) : format
         journal = self.format == .journal ? SystemJournal(stream: stream) : nil
     }
 
-    package func logger(label: String, level: Settings.Log.Level) -> Logger {
-        var logger = Logger(label: label) { _ in LogLines(output: self) }
-        logger.logLevel =
+    package func logger(label: String) -> Logger {
+        Logger(label: label) { _ in LogLines(output: self) }
+    }
+
+    /// The lowest that is logged.
+    var level: Logger.Level { Self.levels[levelIndex.load(ordering: .relaxed)] }
+
+    /// Takes effect with the next line of every logger.
+    package func apply(_ level: Settings.Log.Level) {
+        levelIndex.store(Self.index(of: level), ordering: .relaxed)
+    }
+
+    private static func index(of level: Settings.Log.Level) -> Int {
+        let logged: Logger.Level =
             switch level {
             case .debug: .debug
             case .info: .info
@@ -38,7 +53,7 @@ package final class LogOutput: Sendable {
             case .warning: .warning
             case .error: .error
             }
-        return logger
+        return levels.firstIndex(of: logged) ?? 0
     }
 
     /// Returns once what was logged before is written, or after a second when nobody reads.
@@ -80,7 +95,15 @@ package final class LogOutput: Sendable {
 private struct LogLines: LogHandler {
     let output: LogOutput
     var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.info
+    /// What this logger is set to itself: it can log less than the others, not more.
+    private var ownLevel = Logger.Level.trace
+
+    init(output: LogOutput) { self.output = output }
+
+    var logLevel: Logger.Level {
+        get { max(ownLevel, output.level) }
+        set { ownLevel = newValue }
+    }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }

@@ -159,6 +159,6 @@ extension Settings {
             "heartbeat.interval", \.heartbeat.interval, .duration(.seconds(1) ... .seconds(86_400)),
             "how often it is called"),
         .init("log.level", \.log.level, .choice, "what is logged"),
-        .init("log.format", \.log.format, .choice, "how it is logged"),
+        .init("log.format", \.log.format, .choice, restart: true, "how it is logged"),
     ]
 }

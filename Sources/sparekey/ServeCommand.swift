@@ -53,13 +53,14 @@ func serve(
     reload: @escaping @Sendable () throws -> Settings
 ) async throws {
     let environment = ProcessInfo.processInfo.environment
-    let output = LogOutput(format: settings.log.format, environment: environment)
+    let output = LogOutput(format: settings.log.format, level: settings.log.level, environment: environment)
     defer { output.flush() }
-    let log = output.logger(label: "sparekey", level: settings.log.level)
+    let log = output.logger(label: "sparekey")
     for warning in settings.warnings { log.warning("\(warning)") }
     do {
         let daemon = try Daemon(
-            settings: settings, environment: environment, log: log, observe: { observe?($0, $1) }, reload: reload)
+            settings: settings, environment: environment, log: log, output: output, observe: { observe?($0, $1) },
+            reload: reload)
         try await daemon.run { await ready(daemon) }
     } catch {
         log.critical("Stopped", metadata: ["error": "\(error)"])

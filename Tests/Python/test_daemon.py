@@ -212,6 +212,44 @@ def test_hangup_at_once(make_daemon):
         daemon.kill()
 
 
+def test_the_log_is_loaded_anew(make_daemon):
+    """A reload applies log.level, says what needs a restart, and tells the warnings as a start does."""
+    daemon = make_daemon().start()
+
+    def refusals():
+        """How many are logged at debug level, after one more of them."""
+        assert post(daemon.url, an_event(), secret=OTHER_SECRET).status_code == 401
+        # Lines come in order, and the next is always logged.
+        daemon.write_config(**{"webhook.tolerance": "soon"})
+        reload("The new configuration was refused")
+        daemon.write_config(**{"webhook.tolerance": "5m"})
+        return said("A request to the webhook path was refused", "debug")
+
+    def said(message, level=None):
+        return sum(line["message"].startswith(message) and level in (None, line["level"]) for line in daemon.log())
+
+    def reload(message):
+        before = said(message)
+        daemon.process.send_signal(signal.SIGHUP)
+        until(message, lambda: said(message) > before)
+
+    # The first of a kind is a warning.
+    assert refusals() == 0
+    assert refusals() == 0
+    daemon.write_config(**{"log.level": "debug"})
+    reload("The configuration was loaded anew")
+    assert refusals() == 1
+    daemon.write_config(**{"log.level": "info", "log.format": "text", "delivery.manual": False})
+    warning = "nobody tells a guest the new code"
+    assert not any(warning in line["message"] for line in daemon.log())
+    reload("A changed key takes effect at the next start only")
+    until("warning", lambda: any(warning in line["message"] for line in daemon.log()))
+    changed = [line["key"] for line in daemon.log() if line["message"].startswith("A changed key")]
+    assert changed == ["log.format"]
+    assert refusals() == 1
+    assert daemon.stop(seconds=10) == 0
+
+
 # Standard error that nobody reads
 
 

@@ -132,7 +132,7 @@ import Testing
         #expect(
             Set(Settings.restartOnlyKeys) == [
                 "listen.host", "listen.port", "admin.host", "admin.port", "admin.token", "admin.token_file",
-                "database.path",
+                "database.path", "log.format",
             ])
     }
 
