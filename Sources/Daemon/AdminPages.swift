@@ -24,14 +24,14 @@ final class AdminPages: Sendable {
     init(
         ledger: Ledger, clock: any WallClock, metrics: Metrics, health: Health, token: String?,
         delivery: Settings.Delivery, acknowledgements: AckHistory, facts: @escaping @Sendable () -> StatusPage.Facts
-    ) {
+    ) throws {
         self.ledger = ledger
         self.clock = clock
         self.metrics = metrics
         self.health = health
         self.token = token.map { Array($0.utf8) }
         self.delivery = Mutex(delivery)
-        logMetrics = LogMetrics(ledger: ledger, metrics: metrics, clock: clock)
+        logMetrics = try LogMetrics(ledger: ledger, metrics: metrics, clock: clock)
         self.acknowledgements = acknowledgements
         self.facts = facts
     }

@@ -71,7 +71,7 @@ package final class Daemon: Sendable {
         let wire = certificate.map { certificate in { @Sendable () -> any Wire in TLSWire(certificate.context) } }
         let (health, startedAt) = (surroundings.health, clock.now())
         let current = Current(settings)
-        let pages = AdminPages(
+        let pages = try AdminPages(
             ledger: ledger, clock: clock, metrics: metrics, health: health,
             token: settings.admin.token?.reveal, delivery: settings.delivery, acknowledgements: intake.acknowledgements
         ) {

@@ -12,14 +12,15 @@ final class LogMetrics: Sendable {
     private let ledger: Ledger
     private let metrics: Metrics
     private let clock: any WallClock
-    /// Up to when durations have been counted.
-    private let countedUntil: Mutex<Timestamp>
+    /// The journal's entry up to which durations have been counted.
+    private let counted: Mutex<Int64>
 
-    init(ledger: Ledger, metrics: Metrics, clock: any WallClock) {
+    /// Counts what comes from now on.
+    init(ledger: Ledger, metrics: Metrics, clock: any WallClock) throws {
         self.ledger = ledger
         self.metrics = metrics
         self.clock = clock
-        countedUntil = Mutex(clock.now())
+        counted = Mutex(try ledger.newestJournalEntry())
         metrics.define(
             Self.toSubstitution, Self.durationBounds, "Time from a code's failure to the record of its backup code.")
         metrics.define(
@@ -108,16 +109,16 @@ final class LogMetrics: Sendable {
         metrics.set(name, to: age, help: help + " 0 when there is none.")
     }
 
-    /// Each once, however many ask at a time.
-    private func countDurations() async throws {
-        let now = clock.now()
-        let since = countedUntil.withLock { until in
-            defer { until = max(until, now) }
-            return until
+    /// Each once, however many ask at a time, and what cannot be read now with the next time.
+    func countDurations() async throws {
+        let entry = counted.withLock { $0 }
+        let durations = try await ledger.durations(after: entry)
+        counted.withLock { counted in
+            // Another has counted the same meanwhile.
+            guard counted == entry else { return }
+            counted = durations.newestEntry
+            metrics.observe(durations.toSubstitution, in: Self.toSubstitution)
+            metrics.observe(durations.toDelivery, in: Self.toDelivery)
         }
-        guard since < now else { return }
-        let (substitutions, deliveries) = try await ledger.durations(since: since, until: now)
-        metrics.observe(substitutions, in: Self.toSubstitution)
-        metrics.observe(deliveries, in: Self.toDelivery)
     }
 }

@@ -93,33 +93,6 @@ extension Ledger {
             return overview
         }
     }
-
-    /// How long it took, in seconds, for what was recorded in `[since, until)`.
-    package func durations(
-        since: Timestamp, until: Timestamp
-    ) async throws(LedgerError) -> (toSubstitution: [Double], toDelivery: [Double]) {
-        try await read { database in
-            func seconds(_ sql: String) throws -> [Double] {
-                try Row.fetchAll(database, sql: sql, arguments: [since.sql, until.sql]).compactMap { row in
-                    guard let began = row.time("began"), let ended = row.time("ended") else { return nil }
-                    return max(0, ended.duration(since: began).inSeconds)
-                }
-            }
-            return (
-                try seconds(
-                    """
-                    SELECT f.failed_at AS began, s.recorded_at AS ended FROM substitutions s JOIN failovers f USING (failover_id)
-                    WHERE s.recorded_at >= ? AND s.recorded_at < ?
-                    """),
-                try seconds(
-                    """
-                    SELECT f.failed_at AS began, d.delivered_at AS ended FROM deliveries d
-                        JOIN substitutions s USING (substitution_id) JOIN failovers f USING (failover_id)
-                    WHERE d.kind = 'created' AND d.state = 'delivered' AND d.delivered_at >= ? AND d.delivered_at < ?
-                    """)
-            )
-        }
-    }
 }
 
 extension Database {

@@ -82,17 +82,22 @@ struct OverviewTests {
         #expect(hours.values.map(\.substituted) == [1])
     }
 
-    @Test func durationsAreThoseOfTheSpanAskedFor() async throws {
+    @Test func durationsAreThoseBehindAnEntryOfTheJournal() async throws {
         try await addSubstitution("a", delivery: "delivered", deliveredAt: "2026-11-20T11:30:09.500Z")
-        let start = try #require(Timestamp("2026-11-20T11:30:00.000Z"))
-        let all = try await ledger.durations(since: start, until: now)
-        #expect(all.toSubstitution == [4])
-        #expect(all.toDelivery == [9.5])
-        let later = try await ledger.durations(since: start + .seconds(5), until: now)
-        #expect(later.toSubstitution == [])
-        #expect(later.toDelivery == [9.5])
-        let none = try await ledger.durations(since: now, until: now + .seconds(60))
-        #expect(none.toSubstitution.isEmpty && none.toDelivery.isEmpty)
+        let start = try ledger.newestJournalEntry()
+        #expect(start == 0)
+        try await add(
+            """
+            INSERT INTO journal (at, kind, detail) VALUES
+                ('2026-11-20T11:30:04.000Z', 'substitution.recorded', '{"substitution_id": "s_a"}'),
+                ('2026-11-20T11:30:05.000Z', 'delivery.attempted', '{"delivery_id": "d_a", "state": "pending"}'),
+                ('2026-11-20T11:30:09.500Z', 'delivery.attempted', '{"delivery_id": "d_a", "state": "delivered"}')
+            """)
+        #expect(try ledger.newestJournalEntry() == 3)
+        let all = try await ledger.durations(after: start)
+        #expect(all == Durations(toSubstitution: [4], toDelivery: [9.5], newestEntry: 3))
+        #expect(try await ledger.durations(after: 1) == Durations(toDelivery: [9.5], newestEntry: 3))
+        #expect(try await ledger.durations(after: 3) == Durations(newestEntry: 3))
     }
 
     @Test(arguments: [
