@@ -109,12 +109,18 @@ package final class Daemon: Sendable {
     /// Where Seam's webhooks are taken; known once the daemon is ready.
     package var webhookURL: String {
         let listen = current.settings.listen
-        let scheme = certificate == nil ? "http" : "https"
-        return "\(scheme)://\(listen.host == "0.0.0.0" ? "127.0.0.1" : listen.host):\(publicServer.port)\(listen.path)"
+        return Self.url(certificate == nil ? "http" : "https", listen.host, publicServer.port) + listen.path
     }
 
     package var adminURL: String {
-        "http://\(current.settings.admin.host):\(adminServer.port)"
+        Self.url("http", current.settings.admin.host, adminServer.port)
+    }
+
+    /// One that can be asked on this machine, also where every address is listened on.
+    private static func url(_ scheme: String, _ host: String, _ port: Int) -> String {
+        let shown = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host
+        // RFC 3986, 3.2.2: an IPv6 address is in brackets.
+        return "\(scheme)://\(shown.contains(":") ? "[\(shown)]" : shown):\(port)"
     }
 
     /// Runs until SIGTERM, SIGINT or `stop`, then answers what was read, stops the workers and closes the database.
