@@ -58,7 +58,9 @@ let package = Package(
                 "JSON", "Policy", "Time", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
-        room("Settings", ["Policy", "Signatures", "Time", "Words", .product(name: "Yams", package: "Yams")]),
+        room(
+            "Settings",
+            ["HTTPClient", "Policy", "Signatures", "Time", "Words", .product(name: "Yams", package: "Yams")]),
 
         room("Seam", ["HTTPClient", "JSON", "Policy", "Time"]),
         room("Failover", ["JSON", "Ledger", "Policy", "Seam", "Time", logging]),

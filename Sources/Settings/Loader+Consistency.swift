@@ -1,3 +1,4 @@
+internal import HTTPClient
 internal import Time
 
 extension Loader {
@@ -35,7 +36,7 @@ extension Loader {
                 given("admin.port") == nil && given("listen.port") != nil ? "listen.port" : "admin.port",
                 "listen and admin would share port \(admin.port)", fix: "give one of them another port")
         }
-        if !URLRules.isLoopback(admin.host) {
+        if !isLoopback(host: admin.host) {
             warn(
                 "admin.host", "shows metrics and the status page, which have no password, beyond this machine",
                 fix: "use 127.0.0.1, or let a firewall or proxy decide who gets there")

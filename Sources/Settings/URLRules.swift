@@ -1,3 +1,5 @@
+internal import HTTPClient
+
 /// What a URL in the configuration must be: `https`, or `http` to this machine itself, so that neither the API key
 /// nor a guest's PIN travels in clear. Nothing of the URL is shown, for its path and query may hold a token.
 enum URLRules {
@@ -28,7 +30,7 @@ enum URLRules {
                 throw Complaint(problem: "has a port that is not from 1 to 65535")
             }
         }
-        if !isSecure, !isLoopback(host) {
+        if !isSecure, !isLoopback(host: String(host)) {
             throw Complaint(problem: "would send in clear over the network", fix: "use https://")
         }
     }
@@ -48,13 +50,5 @@ enum URLRules {
         if rest.isEmpty { return (host, nil) }
         guard rest.first == ":" else { throw Complaint(problem: "has something after its host that is no port") }
         return (host, rest.dropFirst())
-    }
-
-    /// Names other than `localhost` are not resolved, so they do not count.
-    static func isLoopback(_ host: some StringProtocol) -> Bool {
-        if host == "localhost" || host == "[::1]" || host == "::1" { return true }
-        let parts = host.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        return parts.count == 4 && parts.first.map { $0.elementsEqual("127".utf8) } == true
-            && parts.allSatisfy { (1...3).contains($0.count) && $0.allSatisfy { (0x30...0x39).contains($0) } }
     }
 }

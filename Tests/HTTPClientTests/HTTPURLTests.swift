@@ -11,7 +11,7 @@ import Testing
     @Test(arguments: [
         "", "[]", "[", "example.com", "localhost.example.com", "localhost.", "128.0.0.1", "127.1", "0127.0.0.1",
         "0.0.0.0",
-        "::", "::2", "::ffff:127.0.0.1", "127.0.0.1.nip.io", "loca\u{17F}host", "\u{212A}ocalhost",
+        "::", "::2", "::ffff:127.0.0.1", "127.0.0.1.nip.io", "127.0.0.999", "loca\u{17F}host", "\u{212A}ocalhost",
         "127.0.0.1\0.evil.com",
     ])
     func notLoopback(host: String) { #expect(!isLoopback(host: host)) }

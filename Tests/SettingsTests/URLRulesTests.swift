@@ -13,7 +13,7 @@ import Testing
         "", "connect.getseam.com", "ftp://a", "HTTPS://a", "https://", "https:///x", "https://:80", "https://a:",
         "https://a:0", "https://a:65536", "https://a:8x", "https://[::1", "https://[::1]x", "https://a b",
         "https://a/\u{E4}", "https://a/#x", "https://a?x", "http://127.0.0.1.evil.com", "http://127.evil",
-        "http://127.0.0",
+        "http://127.0.0", "http://127.0.0.999", "http://127.0.0.01",
         "http://localhost.evil.com", "http://example.com", "https://user@a", "https://a\\b", "https://a/\n",
     ])
     func areRefused(_ text: String) {
