@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Time
 
 /// A text file read whole, with what the file system says about it.
 struct TextFile {
@@ -20,6 +21,8 @@ struct TextFile {
         case system(Int32)
         case notAFile
         case tooLarge(limitBytes: Int)
+        /// A pipe whose writer did not come to its end in time.
+        case unfinished(after: Duration)
         /// The line of the first wrong byte, from 1.
         case notUTF8(line: Int)
 
@@ -44,33 +47,39 @@ struct TextFile {
             case .notAFile: return ("is not a file", "name a file instead of \(path)")
             case .tooLarge(let limitBytes):
                 return ("is larger than \(limitBytes / 1024) KiB", "check that \(path) is the right file")
+            case .unfinished(let patience):
+                return (
+                    "is a pipe that was still being written after \(patience.configured)",
+                    "let the program that writes to \(path) come to its end"
+                )
             case .notUTF8: return ("is not UTF-8", "save \(path) as UTF-8 text")
             }
         }
     }
 
-    /// Pipes are read too: a shell's `<(…)` keeps decrypted secrets off the disk. Nothing that blocks is waited for.
-    static func read(_ path: String, limitBytes: Int) throws(Failure) -> TextFile {
+    /// Pipes are read too: a shell's `<(…)` keeps decrypted secrets off the disk. One without a writer is at its end at once.
+    ///
+    /// - Parameter patience: how long a pipe is waited for in all; in it a person can type a passphrase.
+    static func read(
+        _ path: String, limitBytes: Int, patience: Duration = .seconds(30)
+    ) throws(Failure) -> TextFile {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .system(errno) }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .system(errno) }
-        switch status.st_mode & S_IFMT {
-        case S_IFREG: break
-        case S_IFIFO:
-            // A pipe without a writer is at its end at once; one with a writer is read as it comes.
-            guard fcntl(descriptor, F_SETFL, 0) == 0 else { throw .system(errno) }
-        default: throw .notAFile
-        }
-        let bytes = try readBytes(descriptor, limitBytes: limitBytes)
+        guard [S_IFREG, S_IFIFO].contains(status.st_mode & S_IFMT) else { throw .notAFile }
+        let bytes = try readBytes(descriptor, limitBytes: limitBytes, patience: patience)
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw .notUTF8(line: line(ofInvalidUTF8In: bytes))
         }
         return TextFile(text: text, mode: status.st_mode, owner: status.st_uid)
     }
 
-    private static func readBytes(_ descriptor: Int32, limitBytes: Int) throws(Failure) -> [UInt8] {
+    private static func readBytes(
+        _ descriptor: Int32, limitBytes: Int, patience: Duration
+    ) throws(Failure) -> [UInt8] {
+        let deadline = ContinuousClock.now + patience
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while true {
@@ -78,7 +87,13 @@ struct TextFile {
             if count == 0 { return bytes }
             if count < 0 {
                 if errno == EINTR { continue }
-                throw .system(errno)
+                guard errno == EAGAIN else { throw .system(errno) }
+                let remaining = ContinuousClock.now.duration(to: deadline)
+                guard remaining > .zero else { throw .unfinished(after: patience) }
+                // Whatever it answers, the next read tells more.
+                var pipe = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                _ = poll(&pipe, 1, Int32(clamping: remaining.wholeMilliseconds + 1))
+                continue
             }
             bytes += chunk[..<count]
             if bytes.count > limitBytes { throw .tooLarge(limitBytes: limitBytes) }

@@ -80,6 +80,37 @@ import Testing
         #expect(settings.differences(from: Settings()) == [])
     }
 
+    /// As from a shell's `<(…)`, whose program has more to say than a pipe holds.
+    @Test(.timeLimit(.minutes(5))) func aPipeIsReadAsItIsWritten() throws {
+        let pipe = Pipe()
+        let text = String(repeating: "# a comment\n", count: 16_384) + "listen:\n  port: 7\n"
+        Thread.detachNewThread {
+            pipe.fileHandleForWriting.write(Data(text.utf8))
+            try? pipe.fileHandleForWriting.close()
+        }
+        let settings = try Settings.load(
+            path: "/dev/fd/\(pipe.fileHandleForReading.fileDescriptor)", environment: [:], requireSecrets: false)
+        #expect(settings.listen.port == 7)
+    }
+
+    @Test(.timeLimit(.minutes(5))) func aPipeThatStaysOpenIsGivenUp() throws {
+        let scratch = try Scratch()
+        let path = scratch.path("pipe")
+        #expect(mkfifo(path, 0o600) == 0)
+        // Its writer, too.
+        let writer = open(path, O_RDWR)
+        defer { close(writer) }
+        let patience = Duration.milliseconds(20)
+        for _ in 0..<2 {
+            #expect(throws: TextFile.Failure.unfinished(after: patience)) {
+                try TextFile.read(path, limitBytes: 100, patience: patience)
+            }
+            #expect(write(writer, "half", 4) == 4)
+        }
+        let message = TextFile.Failure.unfinished(after: .seconds(30)).message(path)
+        #expect(message.problem == "is a pipe that was still being written after 30s")
+    }
+
     @Test func thePortFollowsTLS() throws {
         let tls = "listen:\n  tls:\n    certificate_file: /c\n    private_key_file: /k\n"
         #expect(try Scratch().load("").listen.port == 8080)
