@@ -1,5 +1,6 @@
 internal import Dispatch
 internal import Ledger
+internal import Settings
 
 /// The database file and its disk. Looks only: it works while the daemon runs, and makes no file.
 package struct DatabaseCheck: Check {
@@ -31,7 +32,7 @@ package struct DatabaseCheck: Check {
         }
     }
 
-    private var folder: String { FileFacts.folder(of: path) }
+    private var folder: String { path.parentFolder }
 
     private func look() -> [CheckFinding] {
         guard let facts = FileFacts(folder), facts.isDirectory else {

@@ -27,9 +27,4 @@ struct FileFacts: Sendable {
     var octalMode: String { "0" + String(mode, radix: 8) }
 
     var ownerName: String { getpwuid(owner).map { String(cString: $0.pointee.pw_name) } ?? "\(owner)" }
-
-    static func folder(of path: String) -> String {
-        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
 }

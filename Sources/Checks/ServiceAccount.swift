@@ -1,3 +1,5 @@
+internal import Settings
+
 #if canImport(Glibc)
 internal import Glibc
 #elseif canImport(Musl)
@@ -28,7 +30,7 @@ package struct ServiceAccount: Sendable, Equatable {
     /// This process's user; for root, whom the database's folder belongs to, else `sparekey` where there is such a user.
     package init(databasePath: String) {
         let me = geteuid()
-        let folder = FileFacts(FileFacts.folder(of: databasePath))
+        let folder = FileFacts(databasePath.parentFolder)
         let owner = me == 0 ? folder?.owner ?? getpwnam("sparekey")?.pointee.pw_uid ?? 0 : me
         guard let entry = getpwuid(owner) else {
             let group = owner == me ? getegid() : folder?.group ?? owner
@@ -62,10 +64,10 @@ package struct ServiceAccount: Sendable, Equatable {
         if userID == 0 { return access != .execute || facts.isDirectory || facts.mode & 0o111 != 0 }
         guard allows(access, facts) else { return false }
         guard path.utf8.first == UInt8(ascii: "/") else { return true }
-        var folder = FileFacts.folder(of: path)
+        var folder = path.parentFolder
         while folder != "/" {
             guard let facts = FileFacts(folder), allows(.execute, facts) else { return false }
-            folder = FileFacts.folder(of: folder)
+            folder = folder.parentFolder
         }
         return true
     }

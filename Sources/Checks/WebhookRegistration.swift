@@ -4,7 +4,7 @@ package import Settings
 /// Whether Seam has a webhook that leads here, with the events and the secret that are needed.
 package struct WebhookRegistration: Sendable {
     private let publicURL: String?
-    private let secrets: [String]
+    private let secrets: [SecretText]
     private let triggerEvents: [String]
     /// The path on which this machine itself takes webhooks; nil behind a proxy, which may have another.
     private let ownPath: String?
@@ -12,7 +12,7 @@ package struct WebhookRegistration: Sendable {
 
     package init(settings: Settings) {
         publicURL = settings.webhook.publicURL
-        secrets = settings.webhook.secrets.map { Self.bare($0.reveal) }
+        secrets = settings.webhook.secrets
         triggerEvents = settings.failover.triggerEvents
         ownPath = settings.listen.tls.files == nil ? nil : settings.listen.path
         isSeamRemote = settings.seam.baseURL.hasPrefix("https://")
@@ -96,7 +96,9 @@ package struct WebhookRegistration: Sendable {
                     detail: "\(webhook.id) lacks \((triggers.isEmpty ? missing : triggers).joined(separator: ", ")).",
                     fix: "sparekey webhook register"))
         }
-        if let secret = webhook.secret, !secrets.isEmpty, !secrets.contains(Self.bare(secret)) {
+        if let secret = webhook.secret.map(SecretText.init), !secrets.isEmpty,
+            !secrets.contains(where: { $0.isSameSecret(as: secret) })
+        {
             findings.append(
                 CheckFinding(
                     "webhook.secret", .error, "Seam signs with another secret than webhook.secret",
@@ -104,10 +106,5 @@ package struct WebhookRegistration: Sendable {
                     fix: "sparekey webhook register, or copy the webhook's secret from Seam Console"))
         }
         return findings
-    }
-
-    /// A secret is the same with its prefix and without.
-    private static func bare(_ secret: String) -> String {
-        secret.hasPrefix("whsec_") ? String(secret.dropFirst("whsec_".count)) : secret
     }
 }

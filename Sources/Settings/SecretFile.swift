@@ -39,9 +39,9 @@ package struct SecretFile: Sendable {
             (owner, group) = reader.map { ($0.userID, $0.groupID) } ?? (geteuid(), getegid())
             (mode, secrets) = (0o600, [])
         }
-        guard access(Self.folder(of: path), W_OK | X_OK) == 0 else {
+        guard access(path.parentFolder, W_OK | X_OK) == 0 else {
             throw Failure(
-                description: "\(Self.folder(of: path)): cannot be written to, \(String(cString: strerror(errno)))")
+                description: "\(path.parentFolder): cannot be written to, \(String(cString: strerror(errno)))")
         }
     }
 
@@ -72,10 +72,13 @@ package struct SecretFile: Sendable {
         guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0 else { throw failure("cannot be kept") }
         guard rename(temporary, path) == 0 else { throw failure("cannot take the place of \(path)") }
     }
+}
 
-    private static func folder(of path: String) -> String {
-        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
+extension String {
+    /// The folder of a path.
+    package var parentFolder: String {
+        guard let slash = utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+        return slash == startIndex ? "/" : String(self[..<slash])
     }
 }
 

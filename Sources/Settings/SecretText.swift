@@ -10,6 +10,11 @@ package struct SecretText: Sendable, Equatable {
         if bytes.last == UInt8(ascii: "\r") { bytes = bytes.dropLast() }
         reveal = String(bytes) ?? text
     }
+
+    /// Whether both are one signing secret: it may be written with its prefix or without.
+    package func isSameSecret(as other: SecretText) -> Bool { bare == other.bare }
+
+    private var bare: Substring { reveal.hasPrefix("whsec_") ? reveal.dropFirst(6) : reveal[...] }
 }
 
 extension SecretText: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

@@ -191,11 +191,3 @@ extension Settings {
         return "sudo sparekey check" + other
     }
 }
-
-extension SecretText {
-    /// With its prefix and without, a secret is the same.
-    fileprivate func isSameSecret(as other: SecretText) -> Bool {
-        func bare(_ text: String) -> Substring { text.hasPrefix("whsec_") ? text.dropFirst(6) : text[...] }
-        return bare(reveal) == bare(other.reveal)
-    }
-}
