@@ -5,7 +5,7 @@ import Testing
 struct DeliveriesCommandTests {
     /// While the daemon, here the story's ledger, has the database.
     @Test func aScriptClaimsSendsAndAcknowledges() async throws {
-        let story = try await Story()
+        let story = try await Story(stay: Story.century)
         defer { story.end() }
         let listed = try await story.command.run("deliveries", "list", "--format", "json")
         #expect(listed.status == 0 && !listed.output.contains("739146"))
@@ -36,7 +36,7 @@ struct DeliveriesCommandTests {
     }
 
     @Test func aPersonReadsWhatToSay() async throws {
-        let story = try await Story()
+        let story = try await Story(stay: Story.century)
         defer { story.end() }
         let claim = try await story.command.run("deliveries", "claim")
         #expect(claim.status == 0)

@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test func whatWasHandedOutIsSaid() async throws {
-        let story = try await Story()
+        let story = try await Story(stay: Story.century)
         defer { story.end() }
         _ = try await story.command.run("deliveries", "claim")
         let cancelled = try await story.command.run("failovers", "cancel", "guest-told", "--format", "json")

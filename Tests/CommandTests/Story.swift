@@ -11,15 +11,19 @@ struct Story {
     let ledger: Ledger
     let start = Timestamp("2026-11-20T16:20:02.400Z")!
 
-    init() async throws {
+    /// Of a stay that is not over when a command runs, whose clock is the machine's.
+    static let century = Duration.seconds(100 * 365 * 86_400)
+
+    /// - Parameter stay: from the story's beginning to the end of the stay that has a backup.
+    init(stay: Duration = .seconds(90_000)) async throws {
         command = try Command()
         ledger = try Ledger(path: command.database, random: RandomSource(SeededGenerator(seed: 3)))
         let told = try await fail("guest-told")
         let reading = AccessCode(
             id: "guest-told", deviceID: "front-door", name: "=Ada\u{1B}[31m", startsAt: start + .seconds(3600),
-            endsAt: start + .seconds(90_000))
+            endsAt: start + stay)
         let backup = AccessCode(
-            id: "backup", deviceID: "front-door", startsAt: start, endsAt: start + .seconds(90_000),
+            id: "backup", deviceID: "front-door", startsAt: start, endsAt: start + stay,
             pin: PIN("739146"), isBackup: true)
         _ = try await ledger.recordSubstitution(
             NewSubstitution(
