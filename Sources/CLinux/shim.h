@@ -90,13 +90,15 @@ static inline int64_t sparekey_continuous_clock_nanoseconds(void) {
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-// What tells that a file was written or replaced.
+// What tells that a file was written or replaced, or made readable: chmod and chown change no more than st_ctim.
 typedef struct {
     uint64_t device;
     uint64_t inode;
     int64_t size;
     int64_t modified_seconds;
     int64_t modified_nanoseconds;
+    int64_t changed_seconds;
+    int64_t changed_nanoseconds;
 } sparekey_file_stamp;
 
 static inline int sparekey_stat(const char *path, sparekey_file_stamp *stamp) {
@@ -107,6 +109,8 @@ static inline int sparekey_stat(const char *path, sparekey_file_stamp *stamp) {
     stamp->size = status.st_size;
     stamp->modified_seconds = status.st_mtim.tv_sec;
     stamp->modified_nanoseconds = status.st_mtim.tv_nsec;
+    stamp->changed_seconds = status.st_ctim.tv_sec;
+    stamp->changed_nanoseconds = status.st_ctim.tv_nsec;
     return 0;
 }
 

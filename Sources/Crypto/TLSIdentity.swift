@@ -14,13 +14,15 @@ package final class TLSIdentity: Sendable {
         }
     }
 
-    /// What tells that a file was written or replaced, also behind a symbolic link.
+    /// What tells that a file was written, replaced or made readable, also behind a symbolic link.
     private struct Stamp: Equatable {
         var device: UInt64
         var inode: UInt64
         var size: Int64
-        var seconds: Int64
-        var nanoseconds: Int64
+        var modifiedSeconds: Int64
+        var modifiedNanoseconds: Int64
+        var changedSeconds: Int64
+        var changedNanoseconds: Int64
 
         init?(_ path: String) {
             var stamp = sparekey_file_stamp()
@@ -28,8 +30,10 @@ package final class TLSIdentity: Sendable {
             device = stamp.device
             inode = stamp.inode
             size = stamp.size
-            seconds = stamp.modified_seconds
-            nanoseconds = stamp.modified_nanoseconds
+            modifiedSeconds = stamp.modified_seconds
+            modifiedNanoseconds = stamp.modified_nanoseconds
+            changedSeconds = stamp.changed_seconds
+            changedNanoseconds = stamp.changed_nanoseconds
         }
     }
 
@@ -38,6 +42,8 @@ package final class TLSIdentity: Sendable {
         /// Of the files as they were last looked at, whether they could be used or not.
         var stamps: [Stamp?]
         var context: TLSContext
+        /// Why the files could not be used when `refresh` last read them; nil when they could.
+        var failure: TLSFileError?
     }
 
     private let state: Mutex<State>
@@ -55,17 +61,26 @@ package final class TLSIdentity: Sendable {
         state.withLock { $0 = State(files: files, stamps: stamps, context: context) }
     }
 
-    /// Reads the files anew if they have changed since they were last looked at. When they cannot be used, the old
-    /// certificate stays, and nothing is said about these files until they change again.
+    /// Reads the files anew if they have changed since they were last looked at, or could not be used then: what made them
+    /// unusable need not be in them, as where the process had no descriptor left. The old certificate stays until they can be.
     ///
     /// - Returns: whether there is a new certificate.
+    /// - Throws: why there is none, once for each reason in a row.
     package func refresh() throws(TLSFileError) -> Bool {
-        let (files, seen) = state.withLock { ($0.files, $0.stamps) }
+        let (files, seen, last) = state.withLock { ($0.files, $0.stamps, $0.failure) }
         let stamps = TLSIdentity.stamps(files)
-        guard stamps != seen else { return false }
-        state.withLock { $0.stamps = stamps }
-        try replace(with: files)
-        return true
+        guard stamps != seen || last != nil else { return false }
+        do {
+            try replace(with: files)
+            return true
+        } catch {
+            state.withLock { state in
+                state.stamps = stamps
+                state.failure = error
+            }
+            if error == last { return false }
+            throw error
+        }
     }
 
     /// The stamps are taken first: a change during the reading is found the next time.

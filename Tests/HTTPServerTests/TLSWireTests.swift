@@ -1,5 +1,6 @@
 import COpenSSL
 import Foundation
+import Glibc
 import Testing
 
 @testable import Crypto
@@ -162,5 +163,69 @@ import Testing
         try FileManager.default.removeItem(atPath: used.privateKey)
         #expect(throws: TLSFileError.self) { try identity.refresh() }
         #expect(identity.context.expiresAt > first.expiresAt)
+    }
+
+    /// What `chmod` mends changes neither content nor the time of the last change of it. In a process of its own, and not root's,
+    /// who may read everything.
+    @Test func takesFilesThatWereNotReadable() async {
+        await #expect(processExitsWith: .success) {
+            if geteuid() == 0 {
+                setgid(65_534)
+                setuid(65_534)
+            }
+            let files = try await TLSFiles()
+            let used = try await files.make("used")
+            let identity = try TLSIdentity(used)
+            chmod(used.privateKey, 0)
+            #expect(throws: TLSFileError.self) { try identity.refresh() }
+            #expect(try !identity.refresh(), "said once")
+            chmod(used.privateKey, 0o400)
+            #expect(try identity.refresh())
+            #expect(try !identity.refresh())
+        }
+    }
+
+    /// A failure that was not the files' own, as when there is no descriptor for them, leaves no other trace than itself. In a
+    /// process of its own: descriptors are the whole process's.
+    @Test func triesAgainWhatFailed() async {
+        await #expect(processExitsWith: .success) {
+            let files = try await TLSFiles()
+            let (used, next) = (try await files.make("used", days: 2), try await files.make("next", days: 3))
+            let identity = try TLSIdentity(used)
+            let first = identity.context
+            rename(next.certificate, used.certificate)
+            rename(next.privateKey, used.privateKey)
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            var none = rlimit(rlim_cur: 0, rlim_max: limit.rlim_max)
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &none)
+            let failure = #expect(throws: TLSFileError.self) { try identity.refresh() }
+            let isQuiet = try !identity.refresh()
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            #expect(failure?.what == .certificate)
+            #expect(isQuiet, "said once")
+            #expect(identity.context === first)
+            #expect(try identity.refresh())
+            #expect(identity.context.expiresAt > first.expiresAt)
+            #expect(try !identity.refresh())
+        }
+    }
+
+    @Test func aFailureIsSaidOnceAndEachOtherOneToo() async throws {
+        let files = try await TLSFiles()
+        let used = try await files.make("used")
+        let identity = try TLSIdentity(used)
+        rename(used.privateKey, files.path("kept"))
+        #expect(throws: TLSFileError.self) { try identity.refresh() }
+        for garbage in ["garbage", "other garbage"] {
+            try garbage.write(toFile: used.privateKey, atomically: false, encoding: .utf8)
+            // Either is no key, for the same reason.
+            if garbage == "garbage" { #expect(throws: TLSFileError.self) { try identity.refresh() } }
+            #expect(try !identity.refresh())
+        }
+        rename(files.path("kept"), used.privateKey)
+        #expect(try identity.refresh())
+        try "garbage".write(toFile: used.privateKey, atomically: false, encoding: .utf8)
+        #expect(throws: TLSFileError.self, "it was well in between") { try identity.refresh() }
     }
 }
