@@ -34,7 +34,7 @@ final class Intake: Sendable {
     private let ledger: Ledger
     private let settlement: Settlement
     private let writer: InboxWriter<Ticket>
-    private let lastRefusal = Mutex<String?>(nil)
+    private let refusals: RefusalLog
     let acknowledgements = AckHistory()
 
     init(
@@ -47,6 +47,7 @@ final class Intake: Sendable {
         self.health = health
         self.part = part
         self.log = log
+        refusals = RefusalLog(log: log)
         self.inboxChanged = inboxChanged
         self.refused = refused
         let settlement = Settlement(
@@ -80,9 +81,10 @@ final class Intake: Sendable {
         do {
             message = try verifier.verify(headers: headers, body: request.body.span, now: now.secondsSinceEpoch)
         } catch {
-            responder.respond(refuse(error, headers, peer: request.peer))
+            responder.respond(refuse(error, headers, peer: request.peer, at: arrivedAt))
             return
         }
+        refusals.clear()
         let accepted = writer.submit(
             InboxMessage(svixID: message.idText, source: .webhook, receivedAt: now, body: request.body),
             ticket: Ticket(responder: responder, arrivedAt: arrivedAt, clockSkewSeconds: message.clockSkewSeconds),
@@ -118,22 +120,20 @@ final class Intake: Sendable {
     }
 
     /// The caller is told nothing but 401; the log and the metric are told why.
-    private func refuse(_ failure: VerificationFailure, _ headers: SignatureHeaders, peer: String) -> Response {
+    private func refuse(
+        _ failure: VerificationFailure, _ headers: SignatureHeaders, peer: String, at now: Instant
+    ) -> Response {
         let reason = failure.reason.rawValue
         var metadata: Logger.Metadata = ["reason": "\(reason)", "detail": "\(failure)", "peer": "\(peer)"]
         if let id = headers.claimedID { metadata["svix_id"] = "\(id)" }
+        // It may have been Seam's: the events are looked for at Seam. What has not even a header of Seam's was not.
+        if !headers.isEmpty { refused.signal() }
         if failure.reason == .cryptographyFailed {
             count("503", reason)
             log.error("A signature could not be checked", metadata: metadata)
             return .tryAgain
         }
-        // One line for each new kind of failure: a wrong secret fails every webhook, and a scanner sends thousands.
-        let isNew = lastRefusal.withLock { last in
-            defer { last = reason }
-            return last != reason
-        }
-        log.log(
-            level: isNew ? .warning : .debug, "A request to the webhook path was refused", metadata: metadata)
+        refusals.note(failure.reason, metadata, at: now)
         return refusal(401, reason)
     }
 

@@ -12,6 +12,9 @@ final class Wakeup: Sendable {
 
     private let state = Mutex(State())
 
+    /// Whether there was a signal that nobody has waited for yet.
+    var isSignalled: Bool { state.withLock { $0.isSignalled } }
+
     func signal() {
         let waiters = state.withLock { state in
             guard !state.waiters.isEmpty else {

@@ -73,6 +73,9 @@ package struct SignatureHeaders: Sendable {
         }
     }
 
+    /// Whether none of the six is there, as in what scanners send.
+    package var isEmpty: Bool { !svix.isAnyPresent && !webhook.isAnyPresent }
+
     /// What the message calls itself, for the log of what is refused: nobody has vouched for it. Nil for what is no ID.
     package var claimedID: String? {
         guard case .once(let id) = selected.id, SignedContent.isValidID(id) else { return nil }

@@ -1,11 +1,19 @@
 import Logging
 import Synchronization
 
-/// What was logged, by level and message.
+/// What was logged.
 final class Lines: Sendable {
-    private let state = Mutex<[String]>([])
+    private struct State {
+        var lines: [String] = []
+        var metadata: [Logger.Metadata] = []
+    }
 
-    var all: [String] { state.withLock { $0 } }
+    private let state = Mutex(State())
+
+    /// By level and message.
+    var all: [String] { state.withLock { $0.lines } }
+    /// What came with each of them.
+    var metadata: [Logger.Metadata] { state.withLock { $0.metadata } }
 
     var logger: Logger {
         Logger(label: "test") { [self] _ in Handler(lines: self) }
@@ -22,7 +30,10 @@ final class Lines: Sendable {
         }
 
         func log(event: LogEvent) {
-            lines.state.withLock { $0.append("\(event.level) \(event.message)") }
+            lines.state.withLock { state in
+                state.lines.append("\(event.level) \(event.message)")
+                state.metadata.append(event.metadata ?? [:])
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import HTTPClient
 import Policy
 import Sandbox
 import Settings
@@ -66,6 +67,28 @@ struct SweepTests {
             try await house.expectSubstituted(code)
             try await eventually("all are found", within: .seconds(120)) {
                 try house.count("webhook_events WHERE event_type = 'access_code.set_on_device'") == 600
+            }
+        }
+    }
+
+    /// The secret may have been replaced: what it makes unreadable is looked for at once.
+    @Test func aWebhookWithAWrongSignatureIsLookedForAmongSeamsEvents() async throws {
+        try await House.with(settings: { $0.reconcile.interval = .seconds(3600) }) { house in
+            let lock = house.lock()
+            let code = house.guest(on: lock)
+            try await eventually("the first sweep is over") {
+                try await house.admin("GET", "/metrics").text.contains(#"sparekey_sweeps_total{result="ok"} 1"#)
+            }
+            house.model.isWebhookSenderPaused = true
+            house.model.failCode(code)
+            let refused = try await house.post(HandMade.failure(of: code, on: lock), secret: House.newSecret())
+            #expect(refused.status == 401)
+            try await eventually("a second sweep") {
+                try await house.admin("GET", "/metrics").text.contains(#"sparekey_sweeps_total{result="ok"} 2"#)
+            }
+            try await eventually("the event is found") {
+                try house.count(
+                    "webhook_events WHERE event_type = 'access_code.failed_to_set_on_device' AND source = 'sweep'") == 1
             }
         }
     }
