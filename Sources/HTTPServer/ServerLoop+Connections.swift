@@ -43,7 +43,14 @@ extension ServerLoop {
             close(connection)
             return
         }
-        if events & sparekey_epollin != 0 { read(connection, now) }
+        if events & sparekey_epollin != 0 {
+            read(connection, now)
+            // Not only when it settles: whoever is accepted in this turn must not have it closed for him.
+            if !connection.isClosed, connection.idleSince != nil, connection.state.idleSince == nil {
+                connection.idleSince = nil
+                table.setBusy(connection.key)
+            }
+        }
         if events & sparekey_epollout != 0 {
             connection.hasSent = true
             touch(connection)

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Testing
 
@@ -173,6 +174,40 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         other.responder.respond(Response(204))
         #expect(try await busy.answer().status == 204)
         #expect(try await third.answer().status == 204)
+    }
+
+    /// A request that was read in the same turn in which somebody else connects keeps its connection.
+    @Test func whoWasJustReadDoesNotGiveWay() async throws {
+        var limits = Limits.patient
+        limits.maxConnections = 2
+        let exchanges = Collector<Harness.Exchange>()
+        let events = Collector<ServerEvent>()
+        let gate = DispatchSemaphore(value: 0)
+        let server = Server(host: "127.0.0.1", port: 0, limits: limits, observer: { events.append($0) }) {
+            exchanges.append(($0, $1))
+            // The queue stands still, so that all that comes meanwhile is found at once.
+            if $0.path == Array("/stop".utf8) { gate.wait() }
+        }
+        try server.start()
+        let port = server.port
+        let idle = try await blocking { try Kept(port: port, get) }
+        await exchanges.first(1)[0].responder.respond(Response(204))
+        #expect(try await idle.answer().status == 204)
+        let stopping = try await blocking { try Kept(port: port, "GET /stop HTTP/1.1\r\nHost: a\r\n\r\n") }
+        let stopped = await exchanges.first(2)[1]
+        let other = try await blocking {
+            try idle.client.send(get)
+            idle.client.waitUntilTaken()
+            return try Kept(port: port, "")
+        }
+        gate.signal()
+        await exchanges.first(3)[2].responder.respond(Response(201))
+        #expect(try await idle.answer().status == 201)
+        #expect((try? await other.isAtEnd()) ?? true)
+        #expect(events.elements.contains(.connectionRefused))
+        #expect(!events.elements.contains(.evictedIdle))
+        stopped.responder.respond(Response(204))
+        #expect(try await stopping.answer().status == 204)
     }
 
     @Test func halfClosedClientIsAnswered() async throws {

@@ -59,6 +59,12 @@ final class TestClient {
         }
     }
 
+    /// Returns once the server's side of the connection has everything that was sent (SIOCOUTQ, tcp(7)).
+    func waitUntilTaken() {
+        var unsent: Int32 = 0
+        repeat { _ = ioctl(descriptor, UInt(TIOCOUTQ), &unsent) } while unsent > 0
+    }
+
     func finishSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// One more piece; empty at the end of the connection.
