@@ -39,4 +39,11 @@ static inline size_t sparekey_BIO_pending(BIO *bio) {
     return BIO_ctrl_pending(bio);
 }
 
+// What a memory BIO has allocated, which is more than it holds and never becomes less.
+static inline size_t sparekey_BIO_capacity(BIO *bio) {
+    BUF_MEM *memory = NULL;
+    BIO_get_mem_ptr(bio, &memory);
+    return memory == NULL ? 0 : memory->max;
+}
+
 #endif

@@ -22,7 +22,10 @@ package final class TLSConnection {
     }
 
     /// The largest content of one TLS record (RFC 8446 5.1).
-    private static let recordBytes = 16_384
+    package static let recordBytes = 16_384
+
+    /// What OpenSSL 3.0 allocates for a connection whose handshake is over, without what its BIOs hold; measured.
+    private static let restingBytes = 10_240
 
     private let connection: OpaquePointer
     /// From the peer and for the peer; `connection` owns both.
@@ -46,7 +49,8 @@ package final class TLSConnection {
 
     deinit { SSL_free(connection) }
 
-    /// Takes bytes from the peer, at most 2³¹ - 1 of them.
+    /// Takes bytes from the peer, at most 2³¹ - 1 of them. A BIO grows to the most that it has ever held, and never shrinks: give
+    /// it `recordBytes` at most, and read them before it gets more.
     ///
     /// - Returns: false when there is no memory for them.
     package func receive(_ bytes: Span<UInt8>) -> Bool {
@@ -84,7 +88,7 @@ package final class TLSConnection {
         }
     }
 
-    /// Encrypts all of the bytes; only after the handshake.
+    /// Encrypts all of the bytes; only after the handshake. `recordBytes` at most, and taken before the next, as for `receive`.
     package func write(_ bytes: Span<UInt8>) throws(OpenSSLError) {
         if bytes.isEmpty { return }
         OpenSSLError.clear()
@@ -102,6 +106,14 @@ package final class TLSConnection {
         if SSL_is_init_finished(connection) == 1 { _ = SSL_shutdown(connection) }
         OpenSSLError.clear()
     }
+
+    /// What the BIOs have allocated, in bytes.
+    var bufferBytes: Int {
+        Int(clamping: sparekey_BIO_capacity(incoming)) + Int(clamping: sparekey_BIO_capacity(outgoing))
+    }
+
+    /// About what OpenSSL holds for the connection, in bytes.
+    package var heldBytes: Int { TLSConnection.restingBytes + bufferBytes }
 
     /// What is to be sent to the peer.
     package func takeOutgoing() -> [UInt8] {

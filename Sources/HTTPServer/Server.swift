@@ -6,7 +6,7 @@ package typealias Handler = @Sendable (Request, Responder) -> Void
 
 /// An HTTP/1.1 server on one serial queue.
 package final class Server: Sendable {
-    private let loop: ServerLoop
+    let loop: ServerLoop
     private let host: String
     private let requestedPort: Int
     private let handedOver: [Int32]

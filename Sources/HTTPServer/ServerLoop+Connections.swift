@@ -184,8 +184,9 @@ extension ServerLoop {
     /// Counts the connection's memory; a request that takes it beyond the bound of all is refused.
     private func account(_ connection: Connection, _ now: Instant) {
         let held = connection.state.heldBytes
-        heldBytes += held - connection.heldBytes
-        connection.heldBytes = held
+        let total = held + (connection.wire?.heldBytes ?? 0)
+        heldBytes += total - connection.heldBytes
+        connection.heldBytes = total
         if heldBytes > limits.maxBufferedBytes, held > limits.maxHeadBytes {
             perform(connection.state.overloaded(at: now), connection, now)
         }

@@ -6,7 +6,7 @@ package final class TLSWire: Wire {
     /// are handshakes without end, renegotiations and key updates in a row.
     package static let maximumSilentBytes = 65_536
 
-    private let connection: TLSConnection?
+    let connection: TLSConnection?
     private var isEstablished = false
     private var isOver = false
     private var silentBytes = 0
@@ -15,29 +15,43 @@ package final class TLSWire: Wire {
         connection = try? TLSConnection(context)
     }
 
+    package var heldBytes: Int { connection?.heldBytes ?? 0 }
+
     package func receive(_ bytes: ArraySlice<UInt8>) -> WireOutput {
-        guard let connection, !isOver, connection.receive(bytes.span) else { return ended(.failed) }
+        guard let connection, !isOver else { return ended(.failed) }
+        var output = WireOutput()
+        var rest = bytes
+        repeat {
+            let slice = rest.prefix(TLSConnection.recordBytes)
+            rest = rest.dropFirst(slice.count)
+            output.end = take(slice, from: connection, &output.plaintext)
+            append(connection.takeOutgoing(), to: &output.outgoing)
+        } while !rest.isEmpty && output.end == nil
+        if output.end == .failed { isOver = true }
+        return output
+    }
+
+    /// Takes no more than a record's bytes, and reads what has become readable.
+    private func take(
+        _ bytes: ArraySlice<UInt8>, from connection: TLSConnection, _ plaintext: inout [UInt8]
+    ) -> WireOutput.End? {
+        guard connection.receive(bytes.span) else { return .failed }
         silentBytes += bytes.count
         if !isEstablished {
             switch connection.handshake() {
-            case .incomplete:
-                return silentBytes > TLSWire.maximumSilentBytes
-                    ? ended(.failed) : WireOutput(outgoing: connection.takeOutgoing())
-            case .failed: return ended(.failed)
+            case .incomplete: return silentBytes > TLSWire.maximumSilentBytes ? .failed : nil
+            case .failed: return .failed
             case .complete: isEstablished = true
             }
         }
-        var plaintext: [UInt8] = []
         while true {
             switch connection.read() {
             case .bytes(let more):
                 silentBytes = 0
-                if plaintext.isEmpty { plaintext = more } else { plaintext += more }
-            case .incomplete:
-                if silentBytes > TLSWire.maximumSilentBytes { return ended(.failed, plaintext) }
-                return WireOutput(plaintext: plaintext, outgoing: connection.takeOutgoing())
-            case .closed: return WireOutput(plaintext: plaintext, outgoing: connection.takeOutgoing(), end: .closed)
-            case .failed: return ended(.failed, plaintext)
+                append(more, to: &plaintext)
+            case .incomplete: return silentBytes > TLSWire.maximumSilentBytes ? .failed : nil
+            case .closed: return .closed
+            case .failed: return .failed
             }
         }
     }
@@ -46,11 +60,18 @@ package final class TLSWire: Wire {
     /// connection ended.
     package func send(_ bytes: [UInt8]) -> WireOutput {
         guard let connection, isEstablished, !isOver else { return ended(.failed) }
+        var outgoing: [UInt8] = []
+        var rest = bytes[...]
         do {
-            try connection.write(bytes.span)
-            return WireOutput(outgoing: connection.takeOutgoing())
+            repeat {
+                let slice = rest.prefix(TLSConnection.recordBytes)
+                rest = rest.dropFirst(slice.count)
+                try connection.write(slice.span)
+                append(connection.takeOutgoing(), to: &outgoing)
+            } while !rest.isEmpty
+            return WireOutput(outgoing: outgoing)
         } catch {
-            return ended(.failed)
+            return ended(.failed, outgoing)
         }
     }
 
@@ -60,8 +81,13 @@ package final class TLSWire: Wire {
         return connection.takeOutgoing()
     }
 
-    private func ended(_ end: WireOutput.End, _ plaintext: [UInt8] = []) -> WireOutput {
+    private func ended(_ end: WireOutput.End, _ outgoing: [UInt8] = []) -> WireOutput {
         isOver = true
-        return WireOutput(plaintext: plaintext, outgoing: connection?.takeOutgoing() ?? [], end: end)
+        return WireOutput(outgoing: outgoing + (connection?.takeOutgoing() ?? []), end: end)
+    }
+
+    /// Nearly always there is one piece only, which is not copied.
+    private func append(_ piece: [UInt8], to bytes: inout [UInt8]) {
+        if bytes.isEmpty { bytes = piece } else { bytes += piece }
     }
 }

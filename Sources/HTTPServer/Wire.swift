@@ -8,6 +8,8 @@ package protocol Wire: AnyObject {
     func send(_ bytes: [UInt8]) -> WireOutput
     /// The farewell to send before the socket's sending side is shut (TLS: close_notify).
     func finish() -> [UInt8]
+    /// Memory that the wire itself holds, in bytes.
+    var heldBytes: Int { get }
 }
 
 /// What a wire has to say after it was given something.

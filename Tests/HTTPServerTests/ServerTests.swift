@@ -336,6 +336,7 @@ final class Kept: @unchecked Sendable {
 
 /// The simplest thing that is not plain: every byte is masked, and the end is announced.
 private final class MaskingWire: Wire {
+    let heldBytes = 0
     func receive(_ bytes: ArraySlice<UInt8>) -> WireOutput { WireOutput(plaintext: bytes.map { $0 ^ 0x55 }) }
     func send(_ bytes: [UInt8]) -> WireOutput { WireOutput(outgoing: bytes.map { $0 ^ 0x55 }) }
     func finish() -> [UInt8] { "bye".utf8.map { $0 ^ 0x55 } }

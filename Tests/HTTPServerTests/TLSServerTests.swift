@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import HTTPClient
 import Testing
@@ -30,6 +31,41 @@ import Time
         let large = [UInt8](repeating: 0x61, count: 900_000)
         #expect(await fetch(server, body: large, caFile: files.root) == "200 900006")
         await server.shutdown(deadline: .seconds(5))
+    }
+
+    /// A memory BIO grows to the largest piece that it is given, and stays so large. What it has is counted.
+    @Test func aLargeBodyArrivesWholeAndLeavesNoLargeBuffers() async throws {
+        let files = try await TLSFiles()
+        let context = try await files.context()
+        let wires = Collector<Made>()
+        let wire = { @Sendable () -> any Wire in
+            let wire = TLSWire(context)
+            wires.append(Made(wire: wire))
+            return wire
+        }
+        let server = Server(host: "127.0.0.1", port: 0, wire: wire) { $1.respond(Response(200, body: $0.body)) }
+        try server.start()
+        let body = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
+        let transport = CurlTransport(
+            maxConcurrentRequests: 1, maxQueued: 1, userAgent: "t", caFile: files.root)
+        let response = try await transport.send(
+            ClientRequest(
+                method: "POST", url: "https://127.0.0.1:\(server.port)/", body: body, timeout: .seconds(20)))
+        #expect(response.body == body)
+        let made = await wires.first(1)[0]
+        let loop = server.loop
+        // libcurl keeps the connection.
+        let (buffers, held) = loop.queue.sync { (made.wire.connection?.bufferBytes ?? 0, loop.heldBytes) }
+        // Of a record each, and a third more, as BUF_MEM grows.
+        #expect(buffers > 0 && buffers <= 2 * 22_000, "\(buffers)")
+        #expect(held > buffers && held < 64_000, "\(held)")
+        await server.shutdown(deadline: .seconds(5))
+        #expect(loop.queue.sync { loop.heldBytes } == 0)
+    }
+
+    /// Safe because it is looked at on the server's queue only.
+    private struct Made: @unchecked Sendable {
+        let wire: TLSWire
     }
 
     @Test func unknownWronglyNamedAndExpiredCertificatesAreRefused() async throws {
