@@ -43,6 +43,10 @@ static inline int sparekey_epoll_modify(int epoll, int descriptor, uint32_t even
     return epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event);
 }
 
+static inline int sparekey_epoll_remove(int epoll, int descriptor) {
+    return epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, NULL);
+}
+
 // Fetches at most 128 events; the caller's array must hold `capacity`. A wait of -1 ms has no end.
 static inline int sparekey_epoll_wait(int epoll, sparekey_epoll_event *events, int capacity, int milliseconds) {
     struct epoll_event ready[128];

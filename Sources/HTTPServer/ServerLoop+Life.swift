@@ -187,10 +187,7 @@ extension ServerLoop {
                 shutdownWaiters.append(done)
                 turn { now in
                     // What has connected already is served, not reset with the listener; with a listener that stays it may wait.
-                    listeners.removeAll { listener in
-                        if listener.isHandedOver { SystemCall.close(listener.descriptor) }
-                        return listener.isHandedOver
-                    }
+                    closeListeners { $0.isHandedOver }
                     for _ in 0..<8 { acceptAll(now) }
                     phase = .stopping
                     closeListeners()
@@ -230,9 +227,14 @@ extension ServerLoop {
         }
     }
 
-    private func closeListeners() {
-        for listener in listeners { SystemCall.close(listener.descriptor) }
-        listeners = []
+    private func closeListeners(where isToGo: (Listener) -> Bool = { _ in true }) {
+        for listener in listeners where isToGo(listener) {
+            // A close takes a socket out of the epoll only where nobody else holds it (epoll(7)), and one that is handed over
+            // somebody else does: who waits at it would have the epoll return at once, again and again.
+            SystemCall.epollRemove(epoll, listener.descriptor)
+            SystemCall.close(listener.descriptor)
+        }
+        listeners.removeAll(where: isToGo)
     }
 
     /// Everything is closed.

@@ -79,6 +79,8 @@ final class ServerLoop: @unchecked Sendable {
     /// When the first request was handed out since `drained` was last called.
     var handledSince: Instant?
     private var isPolling = false
+    /// How often the epoll was asked, for tests: a descriptor that nobody serves would have it asked without end.
+    private(set) var waits = 0
     private var events = [sparekey_epoll_event](repeating: sparekey_epoll_event(), count: 128)
     var scratch = [UInt8](repeating: 0, count: 65_536)
 
@@ -173,7 +175,8 @@ final class ServerLoop: @unchecked Sendable {
     }
 
     private func wait(milliseconds: Int32) -> Int {
-        SystemCall.epollWait(epoll, into: &events, milliseconds: milliseconds)
+        waits &+= 1
+        return SystemCall.epollWait(epoll, into: &events, milliseconds: milliseconds)
     }
 
     /// Waits a moment for what comes next, from the sockets or from `post`.

@@ -129,6 +129,10 @@ enum SystemCall {
         _ = outcome { Int(sparekey_epoll_modify(epoll, descriptor, events, key)) }
     }
 
+    static func epollRemove(_ epoll: Int32, _ descriptor: Int32) {
+        _ = outcome { Int(sparekey_epoll_remove(epoll, descriptor)) }
+    }
+
     /// Fills `events` from the front and says how many there are, none after the wait; -1 waits without end.
     static func epollWait(_ epoll: Int32, into events: inout [sparekey_epoll_event], milliseconds: Int32) -> Int {
         let count = events.withUnsafeMutableBufferPointer { buffer in

@@ -102,6 +102,44 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         SystemCall.close(held.descriptor)
     }
 
+    /// The socket is another process's as well, so that closing it here does not take it out of the epoll: who waits at it must
+    /// not have the queue spin until the last connection is gone.
+    @Test func whoWaitsAtAHandedOverSocketIsLeftWaiting() async throws {
+        let held = try #require(try Listener.open(host: "127.0.0.1", port: 0).first)
+        defer { SystemCall.close(held.descriptor) }
+        let exchanges = Collector<Harness.Exchange>()
+        let ends = Collector<ServerEvent>()
+        let server = Server(
+            host: "127.0.0.1", port: held.port, sockets: [dup(held.descriptor)], limits: .patient,
+            observer: { if $0 == .connectionClosed { ends.append($0) } }, handler: { exchanges.append(($0, $1)) })
+        try server.start()
+        let loop = server.loop
+        let first = try await blocking { try Kept(port: held.port, get) }
+        let firstExchange = await exchanges.first(1)[0]
+        let second = try await blocking { try Kept(port: held.port, get) }
+        let secondExchange = await exchanges.first(2)[1]
+        async let stopped: Void = server.shutdown(deadline: .seconds(50))
+        while loop.queue.sync(execute: { loop.phase }) != .stopping { await Task.yield() }
+        let waiting = try await blocking { try Kept(port: held.port, get) }
+        let waits = loop.queue.sync { loop.waits }
+        firstExchange.responder.respond(Response(204))
+        #expect(try await first.answer().status == 204)
+        // Its end is an event, which has the epoll asked.
+        first.client.finishSending()
+        _ = await ends.first(1)
+        await server.probe()
+        #expect(loop.queue.sync { loop.waits } - waits < 20)
+        secondExchange.responder.respond(Response(204))
+        #expect(try await second.answer().status == 204)
+        await stopped
+        // And whoever takes the socket over finds who waited.
+        let next = Server(host: "127.0.0.1", port: held.port, sockets: [dup(held.descriptor)]) {
+            $1.respond(Response(200))
+        }
+        try next.start()
+        #expect(try await waiting.answer().status == 200)
+    }
+
     @Test func whatIsNoListeningSocketIsRefused() {
         for descriptor in [open("/dev/null", O_RDONLY), socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)] {
             let server = Server(host: "127.0.0.1", port: 0, sockets: [descriptor]) { _, _ in }
