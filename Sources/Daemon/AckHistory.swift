@@ -16,6 +16,7 @@ final class AckHistory: Sendable {
     private let state = Mutex(State())
 
     func note(seconds: [Double], at now: Timestamp) {
+        if seconds.isEmpty { return }
         let bounds = Metrics.acknowledgementBounds
         let start = Timestamp(secondsSinceEpoch: now.secondsSinceEpoch / 3600 * 3600)
         state.withLock { state in

@@ -168,9 +168,17 @@ private struct Settlement: Sendable {
     func answer(_ tickets: [Intake.Ticket], _ outcomes: [AppendOutcome]) {
         let now = Instant.now
         // The answers first, and the counting once for all: this runs between two commits.
-        Responder.respond(tickets.map(\.responder), outcomes.map { $0.isCommitted ? Response(204) : .tryAgain })
-        let waits = tickets.map { $0.arrivedAt.duration(to: now) }
-        let seconds = waits.map(\.inSeconds)
+        let areTaken = Responder.respond(
+            tickets.map(\.responder), outcomes.map { $0.isCommitted ? Response(204) : .tryAgain })
+        // What the server had answered itself by then has been counted as that.
+        var longest = Duration.zero
+        var seconds: [Double] = []
+        seconds.reserveCapacity(tickets.count)
+        for (ticket, isTaken) in zip(tickets, areTaken) {
+            let wait = ticket.arrivedAt.duration(to: now)
+            longest = max(longest, wait)
+            if isTaken { seconds.append(wait.inSeconds) }
+        }
         metrics.observeAcknowledgements(seconds: seconds)
         acknowledgements.note(seconds: seconds, at: clock.now())
         if let last = tickets.last {
@@ -180,7 +188,7 @@ private struct Settlement: Sendable {
                 help: "This clock's time less the last authentic webhook's.")
         }
         var counts = (stored: 0, repeated: 0)
-        for outcome in outcomes {
+        for (outcome, isTaken) in zip(outcomes, areTaken) where isTaken {
             switch outcome {
             case .stored: counts.stored += 1
             case .repeated: counts.repeated += 1
@@ -203,7 +211,7 @@ private struct Settlement: Sendable {
             health.noteCommit(failure: failure)
         } else {
             noteSuccess()
-            lateness.note(waits.max() ?? .zero, at: now)
+            lateness.note(longest, at: now)
         }
         part.beat(succeeded: failure == nil)
         inboxChanged.signal()

@@ -5,10 +5,7 @@ extension Metrics {
     func count(_ event: ServerEvent, listener: String, log: Logger) {
         switch event {
         case .refused(let status, let reason):
-            add(
-                to: "sparekey_http_refused_total",
-                [("listener", listener), ("status", "\(status)"), ("reason", reason)],
-                help: "Requests and connections that the HTTP server refused.")
+            countRefusal(status, reason, listener)
         case .connectionOpened:
             add(to: "sparekey_http_connections_total", [("listener", listener)], help: "Connections accepted.")
         case .acceptPaused(let code):
@@ -18,7 +15,11 @@ extension Metrics {
         case .acceptResumed:
             log.notice("There are enough descriptors again", metadata: ["listener": "\(listener)"])
         case .responseTimedOut:
-            countIntake("503", "response_timeout")
+            if listener == "public" {
+                countIntake("503", "response_timeout")
+            } else {
+                countRefusal(503, "response_timeout", listener)
+            }
         case .wireFailed: countEnd("tls", listener)
         case .writeTimedOut: countEnd("write_timeout", listener)
         case .connectionReset: countEnd("reset", listener)
@@ -27,6 +28,13 @@ extension Metrics {
         case .addressRefused: countEnd("address", listener)
         case .connectionClosed: break
         }
+    }
+
+    private func countRefusal(_ status: Int, _ reason: String, _ listener: String) {
+        add(
+            to: "sparekey_http_refused_total",
+            [("listener", listener), ("status", "\(status)"), ("reason", reason)],
+            help: "Requests and connections that the HTTP server refused.")
     }
 
     private func countEnd(_ reason: String, _ listener: String) {

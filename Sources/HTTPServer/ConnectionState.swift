@@ -38,6 +38,8 @@ package final class ConnectionState {
         var closes: Bool
         var bodyBytes: Int
         var deadline: Instant?
+        /// Decides who answers, when the deadline comes at the moment at which the handler answers on another thread.
+        var responder: Responder?
         var response: Response?
     }
 
@@ -108,6 +110,12 @@ package final class ConnectionState {
         }
         settle(&actions, now)
         return actions
+    }
+
+    /// The request has been given to the handler, with this for its answer.
+    func handedOut(_ number: UInt64, with responder: Responder) {
+        guard let index = slots.lastIndex(where: { $0.number == number }) else { return }
+        slots[index].responder = responder
     }
 
     /// The handler has answered. Answers to requests that have got one already are ignored.
@@ -182,6 +190,11 @@ package final class ConnectionState {
         }
         for index in slots.indices where slots[index].response == nil {
             guard let deadline = slots[index].deadline, now >= deadline else { continue }
+            if let responder = slots[index].responder, !responder.claim() {
+                // The handler's answer is on its way.
+                slots[index].deadline = nil
+                continue
+            }
             slots[index].response = Response(503, headers: [("Retry-After", "1")])
             actions.append(.report(.responseTimedOut))
         }
@@ -210,7 +223,8 @@ package final class ConnectionState {
         }
         // All slots have the same allowance, so the first that waits is due first.
         for index in slots.indices where slots[index].response == nil {
-            if let waiting = slots[index].deadline { earliest = min(earliest ?? waiting, waiting) }
+            guard let waiting = slots[index].deadline else { continue }
+            earliest = min(earliest ?? waiting, waiting)
             break
         }
         return earliest

@@ -107,7 +107,9 @@ extension ServerLoop {
             switch action {
             case .handle(let request, let number):
                 if handledSince == nil { handledSince = now }
-                handler(request, Responder(loop: self, connection: connection.key, number: number))
+                let responder = Responder(loop: self, connection: connection.key, number: number)
+                connection.state.handedOut(number, with: responder)
+                handler(request, responder)
             case .send(let bytes):
                 if let output = connection.wire?.send(bytes) {
                     connection.enqueue(output.outgoing)

@@ -1,3 +1,4 @@
+import HTTPServer
 import Ledger
 import Testing
 import Time
@@ -19,9 +20,26 @@ struct MetricsTests {
             ])
     }
 
+    @Test func aTimeoutOfTheAdminListenerIsNoWebhooks() {
+        let metrics = Metrics()
+        metrics.count(.responseTimedOut, listener: "admin", log: Lines().logger)
+        func counts() -> [Substring] {
+            metrics.text().split(separator: "\n").filter {
+                $0.hasPrefix("sparekey_intake") || $0.hasPrefix("sparekey_http")
+            }
+        }
+        let admin = #"sparekey_http_refused_total{listener="admin",status="503",reason="response_timeout"} 1"#
+        #expect(counts() == [admin[...]])
+        metrics.count(.responseTimedOut, listener: "public", log: Lines().logger)
+        let intake = #"sparekey_intake_requests_total{result="503",reason="response_timeout"} 1"#
+        #expect(counts() == [admin[...], intake[...]])
+    }
+
     @Test func acknowledgementsAreKeptByHourForAWeek() {
         let history = AckHistory()
         let start = Timestamp(secondsSinceEpoch: 1_800_000_000)
+        history.note(seconds: [], at: start)
+        #expect(history.hours == [], "an hour without any")
         history.note(seconds: Array(repeating: 0.004, count: 99) + [0.2], at: start)
         #expect(history.hours.map(\.count) == [100])
         #expect(history.hours.map(\.percentile99) == [0.005])

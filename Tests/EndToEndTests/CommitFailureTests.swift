@@ -55,6 +55,53 @@ struct CommitFailureTests {
         }
     }
 
+    /// What the listener has answered itself is counted as that, and not as stored when the commit ends at last.
+    @Test func anAnswerThatCameTooLateIsNotCounted() async throws {
+        let gate = Gate()
+        try await House.with(
+            surroundings: House.Surroundings(interruption: { if $0 == .beforeCommit { gate.pass() } })
+        ) { house in
+            try await eventually("the sweeps of the start are over") {
+                try await house.admin("GET", "/metrics").text.contains(#"sparekey_sweeps_total{result="ok"} 1"#)
+            }
+            let message = HandMade(#"{"event_id": "1", "event_type": "noise"}"#)
+            gate.shut()
+            #expect(try await house.post(message).status == 503)
+            gate.open()
+            // Behind the first, so that it is settled.
+            #expect(try await house.post(message).status == 204)
+            try await eventually("the second is counted") {
+                try await house.admin("GET", "/metrics").text.contains(#"reason="repeated"} 1"#)
+            }
+            let counts = try await house.admin("GET", "/metrics").text.split(separator: "\n").filter {
+                $0.hasPrefix("sparekey_intake_requests_total") || $0.hasPrefix("sparekey_ack_latency_seconds_count")
+            }
+            #expect(
+                counts == [
+                    "sparekey_ack_latency_seconds_count 1",
+                    #"sparekey_intake_requests_total{result="204",reason="repeated"} 1"#,
+                    #"sparekey_intake_requests_total{result="503",reason="response_timeout"} 1"#,
+                ])
+        }
+    }
+
+    /// A gate that a commit can be held at.
+    private final class Gate: Sendable {
+        private let semaphore = DispatchSemaphore(value: 0)
+        private let isShut = Mutex(false)
+
+        func shut() { isShut.withLock { $0 = true } }
+
+        func open() {
+            isShut.withLock { $0 = false }
+            semaphore.signal()
+        }
+
+        func pass() {
+            if isShut.withLock({ $0 }) { semaphore.wait() }
+        }
+    }
+
     /// The sender tries again after minutes, or never where it was a proxy that gave up: Seam's list of events is asked sooner.
     @Test func aRefusedWebhookIsLookedForAmongSeamsEvents() async throws {
         let hourly = { (settings: inout Settings) in

@@ -242,6 +242,23 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         #expect(bench.state.deadline == nil)
     }
 
+    /// The handler has answered just before the deadline, and the answer comes just behind it.
+    @Test func anAnswerOnItsWayIsNotOvertaken() {
+        var bench = Bench()
+        _ = bench.receive(get)
+        let loop = ServerLoop(limits: Limits(), observer: { _ in }, wire: nil, admission: nil, drained: nil) { _, _ in }
+        let responder = Responder(loop: loop, connection: 1, number: 0)
+        bench.state.handedOut(0, with: responder)
+        _ = bench.wait(.seconds(1))
+        _ = bench.receive(get)
+        #expect(responder.claim())
+        #expect(bench.wait(.seconds(4)) == [])
+        // It waits for the second request's, and not for what is past.
+        #expect(bench.state.deadline == bench.now + .seconds(1))
+        #expect(bench.answer(0) == ["send 204"])
+        #expect(bench.wait(.seconds(1)) == ["responseTimedOut", "send 503"])
+    }
+
     @Test func aClientThatDoesNotReadIsReset() {
         var bench = Bench()
         _ = bench.receive(get)

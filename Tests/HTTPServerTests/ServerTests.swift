@@ -277,6 +277,29 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         }
     }
 
+    /// One answer each, and whoever asks is told whose it was.
+    @Test func onlyOneAnswerCounts() async throws {
+        var limits = Limits()
+        limits.responseTimeout = .milliseconds(100)
+        let harness = try Harness(limits)
+        let port = harness.server.port
+        let late = try await blocking { try Kept(port: port, get) }
+        let lateExchange = await harness.exchanges.first(1)[0]
+        #expect(try await late.answer().status == 503)
+        let other = try Harness()
+        let otherPort = other.server.port
+        let inTime = try await blocking { try Kept(port: otherPort, get + get) }
+        let responders = await other.exchanges.first(2).map(\.responder)
+        let answered = Responder.respond(
+            [lateExchange.responder, responders[0], responders[1], responders[0]],
+            [Response(204), Response(201), Response(202), Response(500)])
+        #expect(answered == [false, true, true, false])
+        #expect(try await inTime.answer().status == 201)
+        #expect(try await inTime.answer().status == 202)
+        #expect(!responders[1].respond(Response(500)))
+        #expect(Responder.respond([], []) == [])
+    }
+
     @Test func memoryOfAllConnectionsIsBounded() async throws {
         var limits = Limits.patient
         limits.maxBufferedBytes = 200_000
