@@ -20,8 +20,8 @@ package struct Limits: Sendable {
     package var maxReadAheadBytes = 262_144
     /// Memory for requests and answers of all connections together; beyond it a request is answered 503.
     package var maxBufferedBytes = 268_435_456
-    /// From the first byte of a request (for the first one: from the accept, so any handshake is inside) to the end of
-    /// its fields.
+    /// From the first byte of a request to the end of its fields; and before that, from the accept of a connection to the first
+    /// byte of its first request, so any handshake is inside.
     package var headerTimeout: Duration = .seconds(10)
     /// From the end of the fields to the end of the content, unless it comes at `minimumRate` or faster.
     package var bodyTimeout: Duration = .seconds(20)

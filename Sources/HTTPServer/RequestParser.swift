@@ -154,7 +154,7 @@ package struct RequestParser: Sendable {
                 lineBytes = 0
                 fieldCount = 0
                 if let length = head.contentLength {
-                    // No more is reserved than has come: a declared length costs the sender nothing.
+                    // A declared length costs the sender nothing: no more than this is reserved for what has not come.
                     body.reserveCapacity(min(length, 65_536))
                     phase = .body(remaining: length)
                 } else {

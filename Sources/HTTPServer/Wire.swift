@@ -1,6 +1,7 @@
 /// What stands between the bytes of the socket and those of HTTP: nothing, or TLS. Bytes in, bytes out, no IO.
 ///
-/// One per connection, used on the server's queue only. Its handshake runs inside the time of the first header.
+/// One per connection, used on the server's queue only. Its handshake has until the first byte of HTTP has to be there, which is
+/// `Limits.headerTimeout` after the accept.
 package protocol Wire: AnyObject {
     /// Takes bytes from the socket.
     func receive(_ bytes: ArraySlice<UInt8>) -> WireOutput
