@@ -210,8 +210,9 @@ private struct Settlement: Sendable {
             refused.signal()
             health.noteCommit(failure: failure)
         } else {
+            // What had to wait for an outage to pass is late for that, and the log has said so.
+            if !health.commitsFail { lateness.note(longest, at: now) }
             noteSuccess()
-            lateness.note(longest, at: now)
         }
         part.beat(succeeded: failure == nil)
         inboxChanged.signal()
