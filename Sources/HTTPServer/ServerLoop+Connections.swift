@@ -22,6 +22,8 @@ extension ServerLoop {
     func close(_ connection: Connection, resetting: Bool = false) {
         guard !connection.isClosed else { return }
         connection.isClosed = true
+        // A child that is being started holds the socket, too, until its exec, and keeps it in the epoll: see `closeListeners`.
+        SystemCall.epollRemove(epoll, connection.descriptor)
         if resetting {
             SystemCall.reset(connection.descriptor)
         } else {

@@ -140,6 +140,27 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         #expect(try await waiting.answer().status == 200)
     }
 
+    /// As a child does between its fork and its exec: a connection that it holds must not have the queue spin once it is closed.
+    @Test func aClosedConnectionThatIsHeldElsewhereIsForgotten() async throws {
+        let ends = Collector<ServerEvent>()
+        let server = Server(
+            host: "127.0.0.1", port: 0, observer: { if $0 == .connectionClosed { ends.append($0) } },
+            handler: { $1.respond(Response(204)) })
+        try server.start()
+        let (port, loop) = (server.port, server.loop)
+        let kept = try await blocking { try Kept(port: port, get) }
+        #expect(try await kept.answer().status == 204)
+        let copies = loop.queue.sync { loop.table.keys.compactMap { loop.table[$0] }.map { dup($0.descriptor) } }
+        let waits = loop.queue.sync { loop.waits }
+        kept.client.finishSending()
+        _ = await ends.first(1)
+        await server.probe()
+        #expect(loop.queue.sync { loop.waits } - waits < 20)
+        #expect(copies.count == 1)
+        for copy in copies { close(copy) }
+        await server.shutdown(deadline: .seconds(5))
+    }
+
     @Test func whatIsNoListeningSocketIsRefused() {
         for descriptor in [open("/dev/null", O_RDONLY), socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)] {
             let server = Server(host: "127.0.0.1", port: 0, sockets: [descriptor]) { _, _ in }
