@@ -133,12 +133,16 @@ LEDGER = [
     ("a further failure does not reopen", "Failovers.swift",
      "try database.reopenFailover(accessCodeID: accessCodeID, now: now)\n",
      "if !FAULT { try database.reopenFailover(accessCodeID: accessCodeID, now: now) }\n"),
+    ("what came of a pull under way undoes a cancellation", "Failovers.swift",
+     "case .cancelled where eventType == pulledEventType ||", "case .cancelled where (!FAULT && eventType == pulledEventType) ||"),
+    ("codes of guests who have gone are handed out", "Deliveries.swift",
+     "            try database.giveUpManualDeliveries(now: now)\n            guard", "            if !FAULT { try database.giveUpManualDeliveries(now: now) }\n            guard"),
     ("nobody is woken by what needs a person", "Failovers.swift",
      "try database.apply(step.alerts, now: now, random: random)",
      "if !FAULT { try database.apply(step.alerts, now: now, random: random) }"),
     ("a lock drains whom it met first, not whose stay is soonest", "Failovers.swift",
-     "ORDER BY f.original_starts_at, f.opened_at LIMIT ?\n                    \"\"\"",
-     "ORDER BY \\(FAULT ? \"f.opened_at\" : \"f.original_starts_at, f.opened_at\") LIMIT ?\n                    \"\"\""),
+     "ORDER BY f.original_starts_at, f.opened_at LIMIT \\(limit)",
+     "ORDER BY \\(FAULT ? \"f.opened_at\" : \"f.original_starts_at, f.opened_at\") LIMIT \\(limit)"),
     ("one backup is recorded for two", "Substitutions.swift", *guard("existing.isEmpty")),
     ("a cancelled failover is substituted", "Substitutions.swift",
      "guard isActive else {\n                try Self.journalUnrecorded(new, because: \"closed_meanwhile\"",
@@ -172,7 +176,8 @@ POLICY = [
     ("a cancelled guest keeps the backup", "Following.swift", "stay.onCancel == .endBackup ? .removeBackup", "stay.onCancel == .endBackup && !FAULT ? .removeBackup"),
     ("a recovery is told again and again", "Following.swift", "original.isSet && !stay.hasRecovered", "original.isSet && (FAULT || !stay.hasRecovered)"),
     ("a PIN not told is a new PIN", "Following.swift", "!isAsRecorded && backup.pin != nil", "!isAsRecorded && (FAULT || backup.pin != nil)"),
-    ("a backup that does not go is waited for", "Following.swift", "return isStuck ? .escalateRemoval", "return isStuck && !FAULT ? .escalateRemoval"),
+    ("a backup that does not go is waited for", "Following.swift", "return isStuck ||", "return isStuck && !FAULT ||"),
+    ("a backup outlives a stay that was cut short", "Following.swift", "if isOver && !opensOn", "if isOver && (FAULT || !opensOn)"),
 ]
 
 ROOMS = {
