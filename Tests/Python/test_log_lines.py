@@ -70,6 +70,7 @@ NAMES = {
     "The database can be used again": set(),
     "Webhooks cannot be committed": {"error"},
     "Webhooks are committed again": set(),
+    "Seam accepts the API key again": set(),
     "Webhooks are answered too late": {"seconds"},
     "Webhooks are answered in time again": set(),
     "Short of descriptors or memory": {"listener", "errno"},
