@@ -1,6 +1,6 @@
 """Strength of the tests: puts the faults of faults.py one at a time into a copy of the sources, and asks the tests.
 
-One build holds every fault, and SPAREKEY_FAULT says which one is there, so a fault costs the run of the tests of its room; what these
+One build holds every fault, and CHOSEN_FAULT says which one is there, so a fault costs the run of the tests of its room; what these
 do not catch is given to the other Swift tests, then to the simulation, then to the Python tests, which is all of `make test`.
 Before, the tests have to pass with none of the faults chosen.
 """
@@ -18,7 +18,7 @@ from report import ROOT, Report, arguments
 HOME = ROOT / ".build-strength"
 TREE = HOME / "tree"
 SWITCH = """
-private let chosenFault = getenv("SPAREKEY_FAULT").flatMap { Int(String(cString: $0)) }
+private let chosenFault = getenv("CHOSEN_FAULT").flatMap { Int(String(cString: $0)) }
 
 private func isFault(_ number: Int) -> Bool { chosenFault == number }
 """
@@ -67,7 +67,7 @@ def build():
         subprocess.run(["swift", "build", *os.environ.get("SWIFT_FLAGS", "").split(), *more], cwd=TREE, check=True, stdout=sys.stderr)
     # The Python tests give a daemon an environment of their own.
     daemon = HOME / "sparekey"
-    daemon.write_text(f'#!/bin/sh\nSPAREKEY_FAULT=$(cat {HOME}/chosen) exec {TREE}/.build/debug/sparekey "$@"\n')
+    daemon.write_text(f'#!/bin/sh\nCHOSEN_FAULT=$(cat {HOME}/chosen) exec {TREE}/.build/debug/sparekey "$@"\n')
     daemon.chmod(0o755)
 
 
@@ -88,7 +88,7 @@ def stages(room, nearest):
 def passes(command, number, log):
     """Whether all tests pass; those that hang do not."""
     (HOME / "chosen").write_text(str(number))
-    environment = dict(os.environ, SPAREKEY_FAULT=str(number), SPAREKEY_BINARY=str(HOME / "sparekey"))
+    environment = dict(os.environ, CHOSEN_FAULT=str(number), SPAREKEY_BINARY=str(HOME / "sparekey"))
     with open(log, "a") as output:
         process = subprocess.Popen(command, cwd=TREE, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
