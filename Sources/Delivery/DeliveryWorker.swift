@@ -11,6 +11,13 @@ package import Words
 package final class DeliveryWorker: Sendable {
     package static let places = 8
 
+    private enum Place {
+        /// To be sent, or being sent.
+        case sending
+        /// Sent, with this result, which could not be recorded yet.
+        case unrecorded(DeliveryResult)
+    }
+
     package let channel: DeliveryChannel
     private let way: any DeliveryWay
     private let ledger: Ledger
@@ -20,8 +27,8 @@ package final class DeliveryWorker: Sendable {
     private let plan: DeliveryPlan
     private let texts: MessageTexts
     private let log: Logger
-    /// By delivery; with its result where that could not be recorded yet.
-    private let taken = Mutex<[String: DeliveryResult?]>([:])
+    /// What holds a place, by delivery.
+    private let taken = Mutex<[String: Place]>([:])
 
     package init(
         channel: DeliveryChannel, way: any DeliveryWay, ledger: Ledger, clock: any WallClock, random: RandomSource,
@@ -47,7 +54,7 @@ package final class DeliveryWorker: Sendable {
         // Those that are being sent are still due, and may come first.
         let due = try await ledger.dueDeliveries(channel: channel, now: clock.now(), limit: Self.places + busy.count)
         let new = due.filter { !busy.contains($0.id) }.prefix(Self.places - busy.count)
-        taken.withLock { taken in new.forEach { taken[$0.id] = .some(nil) } }
+        taken.withLock { taken in new.forEach { taken[$0.id] = .sending } }
         return Array(new)
     }
 
@@ -64,7 +71,7 @@ package final class DeliveryWorker: Sendable {
     ///   told is not told again because the database is away.
     package func carryOut(_ delivery: DueDelivery) async throws(LedgerError) {
         let result: DeliveryResult
-        if let former = taken.withLock({ $0[delivery.id] ?? nil }) {
+        if case .unrecorded(let former)? = taken.withLock({ $0[delivery.id] }) {
             result = former
         } else {
             result = await self.result(of: delivery)
@@ -74,7 +81,7 @@ package final class DeliveryWorker: Sendable {
             taken.withLock { _ = $0.removeValue(forKey: delivery.id) }
             return
         }
-        taken.withLock { $0[delivery.id] = result }
+        taken.withLock { $0[delivery.id] = .unrecorded(result) }
         try await ledger.record(result, of: delivery, plan: plan, now: clock.now())
         taken.withLock { _ = $0.removeValue(forKey: delivery.id) }
         report(result, of: delivery)
@@ -89,7 +96,9 @@ package final class DeliveryWorker: Sendable {
         case .failed(let error):
             log.error("A delivery failed for good", metadata: metadata.merging(["error": "\(error)"]) { $1 })
         case .notNeeded(let reason):
-            log.notice("A delivery is not needed any more", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
+            log.notice(
+                "A delivery is not needed any more", metadata: metadata.merging(["reason": "\(reason.rawValue)"]) { $1 }
+            )
         }
     }
 

@@ -99,11 +99,17 @@ extension Ledger {
 }
 
 extension Database {
-    func apply(_ changes: AlertChanges, now: Timestamp, random: RandomSource) throws {
-        for key in changes.closed {
-            _ = try closeAlert(key.kind, subject: key.subject, channels: changes.channels, now: now, random: random)
+    /// - Returns: those that took effect: what was open already is not opened, and what was not is not closed.
+    @discardableResult
+    func apply(_ changes: AlertChanges, now: Timestamp, random: RandomSource) throws -> AlertChanges {
+        var made = changes
+        made.closed = try changes.closed.filter { key in
+            try closeAlert(key.kind, subject: key.subject, channels: changes.channels, now: now, random: random)
         }
-        for alert in changes.opened { _ = try open(alert, channels: changes.channels, now: now, random: random) }
+        made.opened = try changes.opened.filter { alert in
+            try open(alert, channels: changes.channels, now: now, random: random)
+        }
+        return made
     }
 
     func open(_ alert: Alert, channels: [DeliveryChannel], now: Timestamp, random: RandomSource) throws -> Bool {

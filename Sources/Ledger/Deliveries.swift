@@ -78,7 +78,15 @@ package enum DeliveryResult: Sendable, Equatable {
     /// The way will never deliver it: the next is tried.
     case failed(error: String)
     /// Nobody has to be told any more.
-    case notNeeded(String)
+    case notNeeded(StopReason)
+}
+
+/// Why nobody has to be told any more; the words of `deliveries.last_error`.
+package enum StopReason: String, Sendable, Equatable {
+    case substitutionOver = "substitution_over"
+    case pinPurged = "pin_purged"
+    /// Also of an alert that is a day old.
+    case stayOver = "stay_over"
 }
 
 extension Ledger {
@@ -119,7 +127,7 @@ extension Ledger {
             case .delivered: state = "delivered"
             case .retry(let at, let error): (state, next, problem) = ("pending", at, error)
             case .failed(let error): (state, problem) = ("failed", error)
-            case .notNeeded(let reason): (state, problem) = ("failed", reason)
+            case .notNeeded(let reason): (state, problem) = ("failed", reason.rawValue)
             }
             try database.execute(
                 sql: """
@@ -204,7 +212,7 @@ extension Ledger {
                 let row = try Row.fetchOne(
                     database,
                     sql: """
-                        SELECT d.state, d.last_error, coalesce(s.original_access_code_id, a.access_code_id) AS access_code_id,
+                        SELECT d.state, d.attempts, d.last_error, coalesce(s.original_access_code_id, a.access_code_id) AS access_code_id,
                             coalesce(s.device_id, a.device_id) AS device_id
                         FROM deliveries d LEFT JOIN substitutions s USING (substitution_id) LEFT JOIN alerts a USING (alert_id)
                         WHERE d.delivery_id = ? AND d.channel = 'manual'
@@ -212,12 +220,15 @@ extension Ledger {
             else { return false }
             let state: String = row["state"]
             guard state != "delivered" else { return true }
-            // Somebody was telling the guest by hand while another way did.
-            let wasToldMeanwhile = (row["last_error"] as String?)?.hasPrefix("told_by_") ?? false
-            guard state != "failed" || wasToldMeanwhile else { return false }
+            let error: String? = row["last_error"]
+            // Somebody was telling the guest by hand while another way did, or while the stay came to its end.
+            let wasToldMeanwhile = error?.hasPrefix("told_by_") ?? false
+            let wasGivenUp = row["attempts"] > 0 && error.flatMap(StopReason.init(rawValue:)) != nil
+            guard state != "failed" || wasToldMeanwhile || wasGivenUp else { return false }
             try database.execute(
                 sql: """
-                    UPDATE deliveries SET state = 'delivered', delivered_at = ?, claimed_until = NULL, next_attempt_at = NULL
+                    UPDATE deliveries SET state = 'delivered', delivered_at = ?, claimed_until = NULL, next_attempt_at = NULL,
+                        last_error = NULL
                     WHERE delivery_id = ?
                     """, arguments: [now.sql, deliveryID])
             try database.journal(
@@ -299,12 +310,12 @@ extension Database {
                     sql: """
                         UPDATE deliveries SET state = 'failed', last_error = ?, next_attempt_at = NULL, claimed_until = NULL
                         WHERE delivery_id = ?
-                        """, arguments: [reason, delivery.id])
+                        """, arguments: [reason.rawValue, delivery.id])
                 try journal(
                     [
                         JournalEntry(
                             "delivery.given_up", accessCodeID: delivery.accessCodeID, deviceID: delivery.deviceID,
-                            detail: ["delivery_id": .string(delivery.id), "reason": .string(reason)])
+                            detail: ["delivery_id": .string(delivery.id), "reason": .string(reason.rawValue)])
                     ], at: now)
             }
             if over.isEmpty { break }
@@ -326,14 +337,14 @@ extension DueDelivery {
         }
     }
 
-    /// Why nobody has to be told any more, as `last_error` has it; nil while somebody has.
-    package func reasonToStop(at now: Timestamp) -> String? {
+    /// Nil while somebody has to be told.
+    package func reasonToStop(at now: Timestamp) -> StopReason? {
         if case .substitution(let facts) = subject, kind != .revoked {
             // A code that no longer opens the door must not be told; what is left of it is history.
-            if !facts.substitutionIsActive { return "substitution_over" }
-            if facts.pin == nil { return "pin_purged" }
+            if !facts.substitutionIsActive { return .substitutionOver }
+            if facts.pin == nil { return .pinPurged }
         }
-        return end.map { $0 <= now } == true ? "stay_over" : nil
+        return end.map { $0 <= now } == true ? .stayOver : nil
     }
 
     fileprivate init?(row: Row) {

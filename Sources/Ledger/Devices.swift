@@ -16,7 +16,7 @@ extension Ledger {
     ) async throws(LedgerError) -> AlertChanges {
         let random = random
         return try await write { database in
-            var made = changes(try Device.fetch(device.id, in: database))
+            var changes = changes(try Device.fetch(device.id, in: database))
             try database.execute(
                 sql: """
                     INSERT INTO devices (device_id, name, time_zone, supports_backup_access_code_pool,
@@ -39,17 +39,10 @@ extension Ledger {
                         }
                     ).description, now.sql,
                 ])
-            if try made.closed.contains(where: { $0.kind == .poolEmpty }) && database.waitsForPool(device.id) {
-                made.closed.removeAll { $0.kind == .poolEmpty }
+            if try changes.closed.contains(where: { $0.kind == .poolEmpty }) && database.waitsForPool(device.id) {
+                changes.closed.removeAll { $0.kind == .poolEmpty }
             }
-            made.closed = try made.closed.filter { key in
-                try database.closeAlert(
-                    key.kind, subject: key.subject, channels: made.channels, now: now, random: random)
-            }
-            made.opened = try made.opened.filter { alert in
-                try database.open(alert, channels: made.channels, now: now, random: random)
-            }
-            return made
+            return try database.apply(changes, now: now, random: random)
         }
     }
 }

@@ -90,6 +90,13 @@ import Time
         let end = bench.start + .seconds(90_000)
         #expect(try await bench.ledger.claimManualDelivery(now: end, lease: lease) == nil)
         #expect(try states() == ["failed stay_over", "failed substitution_over", "failed stay_over"])
+        // Who had claimed it may have told the guest in time; what nobody had claimed was told by nobody.
+        let ids = try query(bench.path, "SELECT delivery_id FROM deliveries ORDER BY rowid").map {
+            $0["delivery_id"] as String
+        }
+        #expect(try await bench.ledger.acknowledgeDelivery(ids[0], now: end))
+        #expect(try await bench.ledger.acknowledgeDelivery(ids[1], now: end) == false)
+        #expect(try states().first == "delivered -")
     }
 
     @Test func aClaimIsOneHolders() async throws {
