@@ -114,21 +114,6 @@ import Time
         #expect(bench.model.counters.requests.values.reduce(0, +) == asked + 1)
     }
 
-    @Test func aCodeThatIsBeingDeletedIsNotOpenedAgain() async throws {
-        let bench = try Bench()
-        let device = bench.device()
-        let code = bench.failedCode(on: device)
-        try await bench.receive([])
-        bench.model.disconnectDevice(device)
-        bench.model.deleteCode(code)
-        for _ in 0..<3 {
-            try await bench.pass()
-            try await sweep(bench)
-            bench.clock.advance(by: .seconds(1000))
-        }
-        #expect(try bench.value("SELECT count(*) FROM journal WHERE kind = 'failover.reopened'") == "0")
-    }
-
     @Test func anAcceptedKeyEndsTheAlert() async throws {
         let bench = try Bench()
         let code = bench.failedCode(on: bench.device())

@@ -189,6 +189,22 @@ import Time
         #expect(try await bench.state() == (isOpened ? .pending : .ineligible))
     }
 
+    /// A lock that is offline does not let it go, and its error stays.
+    @Test func aCodeThatIsBeingDeletedIsNotOpenedAgain() async throws {
+        let bench = try LedgerBench()
+        let first = try await bench.fail()
+        try await bench.ledger.record(
+            FailoverStep(state: .notNeeded, reason: "code_deleted"), of: first, now: bench.start)
+        var code = bench.reading()
+        code.errors = [Policy.Issue(code: "failed_to_set_on_device")]
+        for (status, count) in [("removing", 0), ("unset", 1)] {
+            code.status = status
+            let findings = try await bench.ledger.recordSweep(
+                deviceID: "lock", codes: [code], horizon: .seconds(86_400), alerts: AlertChanges(), now: bench.start)
+            #expect(findings.openedFailovers == count, "\(status)")
+        }
+    }
+
     @Test func whatWasKnownWhenItWasCancelledDoesNotUndoIt() async throws {
         let bench = try LedgerBench()
         let first = try await bench.fail()
