@@ -9,6 +9,7 @@ flood      connections opened and dropped as fast as one process can, while good
 
 import asyncio
 import base64
+import contextlib
 import json
 import multiprocessing
 import os
@@ -254,7 +255,7 @@ def hold(port, slow, idle, ready, over):
                 held[place] = opened(first)
 
 
-def flood(port, ready, over, count):
+def flood(port, count, ready, over):
     """In a process of its own: opens and drops."""
     ready.set()
     while not over.is_set():
@@ -268,22 +269,44 @@ def flood(port, ready, over, count):
                 pass
 
 
+def flood_elsewhere(ready, over):
+    """In a process of its own: opens and drops as `flood` does, on a listener of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ready.set()
+        while not over.is_set():
+            with socket.create_connection(listening.getsockname()) as connection, listening.accept()[0]:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+
+
+@contextlib.contextmanager
+def beside(target, *arguments):
+    """Runs `target` in a process of its own, which is given two events more: that it is there, and that it shall end."""
+    ready, over = multiprocessing.Event(), multiprocessing.Event()
+    process = multiprocessing.Process(target=target, args=(*arguments, ready, over), daemon=True)
+    process.start()
+    try:
+        assert ready.wait(60), "the other side did not come up"
+        yield
+    finally:
+        over.set()
+        process.join(30)
+
+
 def disturbed(report, options, folder, what, target, *more, count=None):
-    """Good traffic before and while `target` runs beside it."""
+    """Good traffic before and while `target` runs beside it.
+
+    A flood takes a processor for itself, whoever is flooded: so what it is compared with has such a one beside it, too.
+    """
     daemon = Daemon(folder).start()
     try:
         seconds = options.seconds
         good_traffic(daemon.port, 2)
-        before = good_traffic(daemon.port, seconds)
+        with beside(flood_elsewhere) if count else contextlib.nullcontext():
+            before = good_traffic(daemon.port, seconds)
         rest, open_before = memory(daemon), descriptors(daemon)
-        ready, over = multiprocessing.Event(), multiprocessing.Event()
-        process = multiprocessing.Process(target=target, args=(daemon.port, *more, ready, over, *([count] if count else [])), daemon=True)
-        process.start()
-        assert ready.wait(60), "the other side did not come up"
-        during = good_traffic(daemon.port, seconds)
-        open_during, most = descriptors(daemon), memory(daemon)
-        over.set()
-        process.join(30)
+        with beside(target, daemon.port, *more):
+            during = good_traffic(daemon.port, seconds)
+            open_during, most = descriptors(daemon), memory(daemon)
         deadline = time.monotonic() + 60
         while descriptors(daemon) > open_before and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -311,7 +334,8 @@ def main():
             number = options.connections
             disturbed(report, options, folder / "held", f"{number:,} slow and {number:,} idle connections", hold, number, number)
         if "flood" in report.parts:
-            disturbed(report, options, folder / "flood", "connections opened and dropped", flood, count=multiprocessing.Value("q", 0))
+            opened = multiprocessing.Value("q", 0)
+            disturbed(report, options, folder / "flood", "connections opened and dropped", flood, opened, count=opened)
     report.exit()
 
 
