@@ -137,6 +137,11 @@ private struct FollowRecord {
                 ])
             try moveFirstDelivery(startsAt: original.startsAt)
         }
+        // What came meanwhile may be that the stay goes on: it is looked at again, and not ended for good.
+        if wasTouched, case .ended = step.outcome {
+            try database.journal(step.journal.filter { $0.kind != "substitution.ended" }, at: now)
+            return
+        }
         try applyOutcome()
         if let kind = step.tells {
             try database.addDeliveries(

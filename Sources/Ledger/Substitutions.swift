@@ -140,15 +140,17 @@ extension Ledger {
         }
     }
 
-    /// How long after a backup's end the look that ends its substitution is waited for. That look sees whether the stay was extended in
-    /// the last moment.
-    private static let endingPatience = Duration.seconds(600)
+    /// A substitution is ended by the look at its backup's end, which sees whether the stay was extended meanwhile. Without one it is
+    /// ended where Seam has not answered for a day and so often, for a day alone this machine may have been away for; or where no look
+    /// is to come.
+    private static let endingPatience = Duration.seconds(86_400)
+    private static let looksInVain = 10
 
-    /// Active, and the stay is not known to go on: such a one is followed until it ends.
+    /// Active, without a look that decides, and the stay is not known to go on: such a one is followed until it ends.
     private static let mayEnd = """
         FROM substitutions s JOIN failovers f USING (failover_id)
-        WHERE s.state = 'active' AND (f.original_ends_at IS NULL OR f.original_ends_at <= s.backup_ends_at
-            OR f.original_ends_at <= ?1)
+        WHERE s.state = 'active' AND (s.next_look_at IS NULL OR s.look_attempts >= \(looksInVain))
+            AND (f.original_ends_at IS NULL OR f.original_ends_at <= s.backup_ends_at OR f.original_ends_at <= ?1)
         """
 
     /// Ends the substitutions whose backup has run out and that no look has ended, and the alerts of stays that are over.

@@ -159,13 +159,35 @@ import Time
         bench.model.addFault(
             SandboxFault(.error(status: 503, type: "unavailable", retryAfter: nil), route: nil, count: nil))
         bench.clock.advance(by: .seconds(300))
-        for _ in 0..<20 {
+        for _ in 0..<25 {
+            #expect(try bench.value("SELECT state FROM substitutions") == "active")
             try await bench.work()
             _ = try await bench.ledger.endSubstitutions(channels: [], now: bench.now)
-            bench.clock.advance(by: .seconds(60))
+            bench.clock.advance(by: .seconds(3600))
         }
         #expect(try bench.value("SELECT state FROM substitutions") == "ended")
         #expect(try bench.value("SELECT count(*) FROM alerts") == "0")
+    }
+
+    /// The daemon knew nothing of it until the backup was gone.
+    @Test func aStayExtendedWhileSeamIsAwayOverItsEndWantsAPerson() async throws {
+        let (bench, original, _) = try await stay()
+        bench.clock.advance(by: .seconds(86_400 - 300))
+        bench.model.updateCode(original, endsAt: bench.now + .seconds(3 * 86_400))
+        let outage = SandboxFault(.error(status: 503, type: "unavailable", retryAfter: nil), route: nil, count: nil)
+        bench.model.addFault(outage)
+        for _ in 0..<3 {
+            bench.clock.advance(by: .seconds(3600))
+            try await bench.work()
+            _ = try await bench.ledger.endSubstitutions(channels: [], now: bench.now)
+        }
+        bench.model.clearFaults()
+        bench.clock.advance(by: .seconds(3600))
+        try await bench.work()
+        #expect(try bench.value("SELECT state FROM substitutions") == "revoked")
+        #expect(
+            try bench.value("SELECT kind FROM alerts WHERE closed_at IS NULL AND kind <> 'not_extended'")
+                == "backup_failed")
     }
 
     @Test func aStayThatMovesIsToldInTimeForItsNewStart() async throws {
