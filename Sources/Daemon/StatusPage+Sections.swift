@@ -10,7 +10,8 @@ extension StatusPage {
     var guests: String {
         guard !overview.guests.isEmpty else {
             return section(
-                "guests", "Guests at risk", "<p>None: every guest whose code failed has been told another.</p>")
+                "guests", "Guests at risk",
+                "<p>None: every guest whose code failed has been told another, or is in the operator's hands.</p>")
         }
         let cards = overview.guests.map { guest in
             let arrival = guest.startsAt.map { start in
@@ -27,7 +28,11 @@ extension StatusPage {
                 <p class="small code">\(escaped(guest.accessCodeID))</p></li>
                 """
         }
-        return section("guests", "Guests at risk", "<ul class=\"cards\">\(cards.joined())</ul>")
+        let more = overview.guestCount - overview.guests.count
+        return section(
+            "guests", "Guests at risk",
+            "<ul class=\"cards\">\(cards.joined())</ul>"
+                + (more > 0 ? "<p>And \(more) more, who arrive later.</p>" : ""))
     }
 
     private func words(for trouble: Overview.Guest.Trouble) -> String {
@@ -38,6 +43,8 @@ extension StatusPage {
         case .notTold(.failed?): "there is a backup code, and telling it has failed"
         case .notTold(.claimed?): "there is a backup code; somebody has taken it on to tell it"
         case .notTold: "there is a backup code that has not been told yet"
+        case .backupGone: "the backup code is gone from the lock before the stay's end"
+        case .backupFailed: "the backup code failed on the lock, too"
         }
     }
 

@@ -72,7 +72,7 @@ struct StatusPage {
     }
 
     private var sentence: String {
-        let count = overview.guests.count
+        let count = overview.guestCount
         if !report.isReady { return "Webhooks cannot be taken now." }
         if count > 0 { return count == 1 ? "One guest is at risk." : "\(count) guests are at risk." }
         return level == .well ? "No guest is at risk, and all works." : "No guest is at risk, but not all is well."

@@ -11,7 +11,11 @@ extension LaneRun {
         var changes = AlertChanges()
         changes.channels = engine.settings.channels
         let deviceID = reading?.deviceID ?? failover.deviceID
-        if let alert = decision.flatMap({ alert(for: $0, failover, deviceID: deviceID, errorType: errorType) }) {
+        // A code that still lies in the pool is nobody's, and Seam puts another there.
+        let isInPool = reading?.isBackup == true && reading?.endsAt == nil
+        if let decision, !isInPool,
+            let alert = alert(for: decision, failover, deviceID: deviceID, errorType: errorType)
+        {
             changes.opened = [alert]
         }
         let opened = changes.opened.first?.kind
@@ -20,6 +24,13 @@ extension LaneRun {
         }
         // Whatever Seam answered with a reading, it accepted the key.
         if reading != nil { changes.closed.append(.init(.unauthorized, subject: "workspace")) }
+        switch decision {
+        case nil, .notNeeded(.codeDeleted):
+            changes.closed.append(.init(.unsupportedDevice, subject: failover.accessCodeID))
+        case .notNeeded(.recovered):
+            changes.closed += [.unsupportedDevice, .backupFailed].map { .init($0, subject: failover.accessCodeID) }
+        default: break
+        }
         if failover.reason == WaitReason.refused.rawValue, opened != .refused {
             changes.closed.append(.init(.refused, subject: failover.accessCodeID))
         }
@@ -37,7 +48,7 @@ extension LaneRun {
         case .ineligible(.isBackup):
             return alert(
                 .backupFailed, subject: code,
-                "A backup code failed on its lock. If a guest was given it, give them another way in.")
+                "A backup code that was given to a guest failed on its lock. Give them another way in.")
         case .ineligible(.unsupportedDevice):
             return alert(
                 .unsupportedDevice, subject: code,

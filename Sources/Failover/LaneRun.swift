@@ -196,7 +196,7 @@ struct LaneRun {
         let step = step(failover, decision, reading: reading, errorType: error.failure.errorType, calls: calls)
         try await engine.ledger.recordFailedPull(
             pullID, isKnownToHaveFailed: isKnownToHaveFailed, step: step, of: failover, now: now)
-        report(failover, step, decision)
+        report(failover, step)
     }
 
     /// Fetches a backup that was pulled before and takes it.
@@ -232,7 +232,7 @@ struct LaneRun {
             let step = step(failover, decision, reading: reading, errorType: nil, calls: calls)
             try await engine.ledger.recordPendingBackup(
                 pullID: pullID, backupID: backup.id, requestID: calls.lastRequestID, step: step, of: failover, now: now)
-            report(failover, step, decision)
+            report(failover, step)
             return
         }
         let outcome = try await engine.ledger.recordSubstitution(
@@ -300,7 +300,7 @@ struct LaneRun {
     ) async throws(LedgerError) {
         let step = step(failover, decision, reading: reading, errorType: errorType, calls: calls)
         try await engine.ledger.record(step, of: failover, now: now)
-        report(failover, step, decision)
+        report(failover, step)
     }
 
     private func journal(_ calls: CallRecorder, of failover: Failover) async throws(LedgerError) {
@@ -332,11 +332,7 @@ struct LaneRun {
             journal: calls.entries(of: failover))
     }
 
-    private func needsNewAlert(_ failover: Failover, _ decision: Decision) -> Bool {
-        decision.needsAlert && failover.reason != decision.outcome(of: failover).reason
-    }
-
-    private func report(_ failover: Failover, _ step: FailoverStep, _ decision: Decision) {
+    private func report(_ failover: Failover, _ step: FailoverStep) {
         engine.observe(step.state, step.reason)
         var metadata: Logger.Metadata = [
             "access_code_id": "\(failover.accessCodeID)", "state": "\(step.state.rawValue)", "reason": "\(step.reason)",
@@ -345,7 +341,7 @@ struct LaneRun {
         if let next = step.nextAttemptAt { metadata["next_attempt_at"] = "\(next)" }
         if let errorType = step.lastErrorType { metadata["error_type"] = "\(errorType)" }
         if let requestID = step.lastRequestID { metadata["request_id"] = "\(requestID)" }
-        if needsNewAlert(failover, decision) {
+        if !step.alerts.opened.isEmpty, failover.reason != step.reason {
             engine.log.error("A guest code failed and needs a person's attention", metadata: metadata)
         } else if step.state.isClosed || failover.reason != step.reason {
             engine.log.notice("A failover was decided", metadata: metadata)

@@ -195,7 +195,7 @@ private struct EventSettlement {
                 UPDATE failovers SET next_attempt_at = ?, touches = touches + 1
                 WHERE access_code_id = ? AND state IN ('pending', 'waiting')
                 """, arguments: [now.sql, accessCodeID])
-        let wasActive = database.changesCount > 0
+        let wasActive = try database.changesCount > 0 || database.lookAgain(at: accessCodeID, now: now)
         let isKnown =
             try Bool.fetchOne(
                 database.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM failovers WHERE access_code_id = ?)"),

@@ -160,6 +160,22 @@ extension Database {
                 """, arguments: [now.sql, accessCodeID])
     }
 
+    /// Has a failover looked at once more for which there was no help: the lock may have taken the code after all, or the booking may
+    /// be gone.
+    ///
+    /// - Returns: whether it was such a one.
+    func lookAgain(at accessCodeID: String, now: Timestamp) throws -> Bool {
+        let helpless = [IneligibleReason.unsupportedDevice, .isBackup].map(\.rawValue)
+        let row = try Row.fetchOne(
+            cachedStatement(sql: "SELECT state, reason FROM failovers WHERE access_code_id = ?"),
+            arguments: [accessCodeID])
+        guard let row, row["state"] == FailoverState.ineligible.rawValue,
+            let reason: String = row["reason"], helpless.contains(reason)
+        else { return false }
+        try reopenFailover(accessCodeID: accessCodeID, now: now)
+        return true
+    }
+
     /// What was not told yet of a backup code must not be told any more.
     func stopTelling(_ substitutionID: String) throws {
         try execute(

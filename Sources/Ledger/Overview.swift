@@ -12,6 +12,10 @@ package struct Overview: Sendable {
             case noCode(state: FailoverState, reason: String?)
             /// There is one, and nobody has told the guest.
             case notTold(DeliveryState?)
+            /// There was one, and it is gone from the lock before its time.
+            case backupGone
+            /// There is one, and it failed on the lock, too.
+            case backupFailed
         }
 
         package var trouble: Trouble
@@ -58,6 +62,8 @@ package struct Overview: Sendable {
     package var now: Timestamp
     /// Those who arrive, or have arrived, soonest first; as many as were asked for.
     package var guests: [Guest] = []
+    /// How many there are, listed or not.
+    package var guestCount = 0
     package var locks: [Lock] = []
     /// How many there are, by the start of their hour, for a week back.
     package var failuresByHour: [Timestamp: Failures] = [:]
@@ -82,7 +88,7 @@ extension Ledger {
     package func overview(now: Timestamp, guests: Int = 200) async throws(LedgerError) -> Overview {
         try await read { database in
             var overview = Overview(now: now)
-            overview.guests = try database.guestsInTrouble(now: now, limit: guests)
+            try database.listGuestsInTrouble(limit: guests, into: &overview)
             overview.locks = try database.locks()
             try database.countFailovers(into: &overview)
             try database.countEvents(into: &overview)
@@ -96,32 +102,51 @@ extension Ledger {
 }
 
 extension Database {
-    fileprivate func guestsInTrouble(now: Timestamp, limit: Int) throws -> [Overview.Guest] {
-        try Row.fetchAll(
+    /// Whom neither the operator nor the guest's own code has helped. What an operator cancelled is in good hands, and a code that is
+    /// not for a time is no guest's.
+    private static let guestsInTrouble = """
+        SELECT f.access_code_id, f.original_name, f.device_id, f.original_starts_at, f.original_ends_at, f.state, f.reason,
+            f.next_attempt_at, NULL AS told, NULL AS backup
+        FROM failovers f
+        WHERE (f.state IN ('pending', 'waiting') OR f.state = 'ineligible' AND f.reason = 'unsupported_device')
+            AND (f.original_ends_at IS NULL OR f.original_ends_at > ?1)
+        UNION ALL
+        SELECT s.original_access_code_id, f.original_name, s.device_id, f.original_starts_at, f.original_ends_at, f.state, NULL,
+            NULL, (SELECT delivery_state FROM substitution_log l WHERE l.substitution_id = s.substitution_id) AS told,
+            (SELECT 'failed' FROM alerts a WHERE a.kind = 'backup_failed' AND a.subject = s.backup_access_code_id
+                AND a.closed_at IS NULL) AS backup
+        FROM substitutions s JOIN failovers f USING (failover_id)
+        WHERE s.state = 'active' AND s.recovered_at IS NULL AND (s.backup_ends_at IS NULL OR s.backup_ends_at > ?1)
+            AND (backup = 'failed' OR told IS NOT 'delivered')
+            AND NOT EXISTS (
+                SELECT 1 FROM deliveries d WHERE d.substitution_id = s.substitution_id AND d.last_error = 'cancelled')
+        UNION ALL
+        SELECT s.original_access_code_id, f.original_name, s.device_id, f.original_starts_at, f.original_ends_at, f.state, NULL,
+            NULL, NULL, 'gone'
+        FROM substitutions s JOIN failovers f USING (failover_id)
+        WHERE s.state = 'revoked' AND s.recovered_at IS NULL AND s.removal_requested_at IS NULL AND f.original_ends_at > ?1
+        """
+
+    fileprivate func listGuestsInTrouble(limit: Int, into overview: inout Overview) throws {
+        overview.guestCount =
+            try Int.fetchOne(
+                self, sql: "SELECT count(*) FROM (\(Self.guestsInTrouble))", arguments: [overview.now.sql]) ?? 0
+        overview.guests = try Row.fetchAll(
             self,
             sql: """
-                SELECT * FROM (
-                    SELECT f.access_code_id, f.original_name, f.device_id, f.original_starts_at, f.original_ends_at, f.state,
-                        f.reason, f.next_attempt_at, NULL AS told
-                    FROM failovers f
-                    WHERE (f.state IN ('pending', 'waiting') OR f.state IN ('ineligible', 'cancelled')
-                            AND f.reason IS NOT 'is_backup' AND f.reason IS NOT 'already_ended')
-                        AND (f.original_ends_at IS NULL OR f.original_ends_at > ?1)
-                    UNION ALL
-                    SELECT s.original_access_code_id, f.original_name, s.device_id, f.original_starts_at, f.original_ends_at,
-                        f.state, f.reason, NULL, s.delivery_state
-                    FROM substitution_log s JOIN failovers f ON f.access_code_id = s.original_access_code_id
-                    WHERE s.substitution_state = 'active' AND s.delivery_state IS NOT 'delivered'
-                        AND (s.backup_ends_at IS NULL OR s.backup_ends_at > ?1))
+                SELECT * FROM (\(Self.guestsInTrouble))
                 LEFT JOIN (SELECT device_id, name AS device_name FROM devices) USING (device_id)
                 ORDER BY original_starts_at IS NOT NULL, original_starts_at, access_code_id LIMIT ?2
-                """, arguments: [now.sql, limit]
+                """, arguments: [overview.now.sql, limit]
         ).map { row in
             let state = FailoverState(rawValue: row["state"]) ?? .pending
             let trouble: Overview.Guest.Trouble =
-                state == .substituted
-                ? .notTold((row["told"] as String?).flatMap(DeliveryState.init(rawValue:)))
-                : .noCode(state: state, reason: row["reason"])
+                switch (state, row["backup"] as String?) {
+                case (.substituted, "gone"): .backupGone
+                case (.substituted, "failed"): .backupFailed
+                case (.substituted, _): .notTold((row["told"] as String?).flatMap(DeliveryState.init(rawValue:)))
+                default: .noCode(state: state, reason: row["reason"])
+                }
             return Overview.Guest(
                 trouble: trouble, accessCodeID: row["access_code_id"], name: row["original_name"],
                 deviceID: row["device_id"], deviceName: row["device_name"], startsAt: row.time("original_starts_at"),

@@ -52,7 +52,8 @@ extension Ledger {
         let random = random
         return try await write { database in
             let sweep = SweepRecord(
-                database: database, deviceID: deviceID, codes: codes, horizon: horizon, now: now, random: random)
+                database: database, deviceID: deviceID, codes: codes, horizon: horizon, channels: alerts.channels,
+                now: now, random: random)
             let findings = try sweep.apply()
             try database.apply(alerts, now: now, random: random)
             return findings
@@ -65,6 +66,8 @@ private struct SweepRecord {
     let deviceID: String
     let codes: [AccessCode]
     let horizon: Duration
+    /// In which the end of an alert is told.
+    let channels: [DeliveryChannel]
     let now: Timestamp
     let random: RandomSource
 
@@ -80,6 +83,10 @@ private struct SweepRecord {
         }
         findings.touched += try touchFailovers()
         findings.touched += try touchSubstitutions()
+        for code in codes where code.isSet {
+            if try database.lookAgain(at: code.id, now: now) { findings.touched += 1 }
+            try noteRecovery(of: code)
+        }
         let arrivals = codes.filter { !$0.isBackup && $0.kind == .timeBound }.compactMap(\.startsAt).filter { $0 > now }
         // The pool is the lock's: one code that could have a backup shows that there is one.
         let availability = codes.filter { !$0.isBackup }.compactMap(\.isBackupAvailable)
@@ -140,6 +147,25 @@ private struct SweepRecord {
             touched += 1
         }
         return touched
+    }
+
+    /// A guest whose backup has gone from the lock, whom nobody follows any more, has the code again that the booking gave.
+    private func noteRecovery(of code: AccessCode) throws {
+        let backupID = try String.fetchOne(
+            database,
+            sql: """
+                UPDATE substitutions SET recovered_at = ?1, updated_at = ?1
+                WHERE original_access_code_id = ?2 AND state = 'revoked' AND recovered_at IS NULL AND removal_requested_at IS NULL
+                RETURNING backup_access_code_id
+                """, arguments: [now.sql, code.id])
+        guard let backupID else { return }
+        try database.journal(
+            [
+                JournalEntry(
+                    "original.recovered", accessCodeID: code.id, deviceID: deviceID,
+                    detail: ["backup_access_code_id": .string(backupID)])
+            ], at: now)
+        _ = try database.closeAlert(.backupFailed, subject: backupID, channels: channels, now: now, random: random)
     }
 
     /// Stays whose original has recovered, moved or gone.

@@ -49,15 +49,6 @@ package enum Decision: Sendable, Equatable {
     /// Look again at `until`, or with backoff where that is nil.
     case wait(WaitReason, until: Timestamp?)
     case pull
-
-    /// A person has to know: a backup failed, a lock has no pool or an empty one, Seam refuses the key or the pull.
-    package var needsAlert: Bool {
-        switch self {
-        case .ineligible(.isBackup), .ineligible(.unsupportedDevice): true
-        case .wait(.poolEmpty, _), .wait(.unauthorized, _), .wait(.refused, _): true
-        default: false
-        }
-    }
 }
 
 /// A reserve is kept for stays that start within this.
@@ -65,7 +56,9 @@ package let reserveHorizon = Duration.seconds(86_400)
 
 /// The decision table: the first row that matches wins.
 package func decide(_ situation: Situation) -> Decision {
-    if situation.code?.isBackup == true { return .ineligible(.isBackup) }
+    if situation.code?.isBackup == true {
+        return situation.code?.isSet == true ? .notNeeded(.recovered) : .ineligible(.isBackup)
+    }
     // A code that is gone after its stay was not cancelled: whoever waited for it until then was never helped.
     if let endsAt = situation.code.map(\.endsAt) ?? situation.knownEndsAt, endsAt <= situation.now {
         return situation.hasWaited ? .expired : .ineligible(.alreadyEnded)

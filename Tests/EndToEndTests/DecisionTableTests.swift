@@ -23,12 +23,14 @@ struct DecisionTableTests {
 
     @Test func backupThatFailsIsNotReplaced() async throws {
         try await House.with { house in
-            let lock = house.lock()
-            let backup = try #require(house.model.device(lock)?.pool.first)
-            house.tell(Self.failure, of: backup, on: lock)
+            let code = house.guest(on: house.lock())
+            house.model.failCode(code)
+            let substitution = try await house.expectSubstituted(code)
+            let backup = try #require(substitution["backup_access_code_id"])
+            house.model.failCode(backup)
             try await house.expect(backup, .ineligible, "is_backup")
             #expect(try house.alerts(of: backup) == ["backup_failed open"])
-            #expect(house.model.counters.pulls.isEmpty)
+            #expect(house.model.counters.pulls.count == 1)
         }
     }
 

@@ -126,6 +126,86 @@ import Time
         #expect(try bench.openAlerts() == [])
     }
 
+    private func helplessCode(_ bench: Bench) async throws -> String {
+        var specification = SandboxDeviceSpecification(name: "Door")
+        specification.supportsBackupPool = false
+        let code = bench.failedCode(on: bench.model.createDevice(specification))
+        try await bench.pass()
+        #expect(try bench.outcome(code) == "ineligible·unsupported_device")
+        #expect(try bench.openAlerts() == ["unsupported_device"])
+        return code
+    }
+
+    @Test func aCodeWithoutHelpThatRecoversIsWellAgain() async throws {
+        let bench = try Bench()
+        let code = try await helplessCode(bench)
+        bench.clock.advance(by: .seconds(900))
+        try await sweep(bench)
+        #expect(try bench.outcome(code) == "ineligible·unsupported_device")
+        bench.model.recoverCode(code)
+        bench.clock.advance(by: .seconds(901))
+        try await sweep(bench)
+        try await bench.work()
+        #expect(try bench.outcome(code) == "not_needed·recovered")
+        #expect(try bench.openAlerts() == [])
+    }
+
+    @Test func aCodeWithoutHelpThatIsDeletedIsNoConcern() async throws {
+        let bench = try Bench()
+        let code = try await helplessCode(bench)
+        bench.model.deleteCode(code)
+        bench.clock.advance(by: .seconds(60))
+        try await bench.pass()
+        #expect(try bench.outcome(code) == "not_needed·code_deleted")
+        #expect(try bench.openAlerts() == [])
+    }
+
+    @Test func aGuestWhoseBackupIsGoneIsSafeOnceTheFirstCodeIsSet() async throws {
+        let bench = try Bench()
+        let code = bench.failedCode(on: bench.device())
+        try await bench.pass()
+        let backup = try bench.value("SELECT backup_access_code_id FROM substitutions")
+        bench.model.deleteCode(backup)
+        bench.clock.advance(by: .seconds(60))
+        try await bench.pass()
+        #expect(try bench.value("SELECT state FROM substitutions") == "revoked")
+        #expect(try bench.openAlerts() == ["backup_failed"])
+        #expect(try await bench.ledger.overview(now: bench.now).guests.map(\.trouble) == [.backupGone])
+        bench.model.recoverCode(code)
+        bench.clock.advance(by: .seconds(901))
+        try await sweep(bench)
+        #expect(try bench.openAlerts() == [])
+        #expect(try await bench.ledger.overview(now: bench.now).guests.isEmpty)
+    }
+
+    @Test func aBackupThatFailsAndRecoversIsWellAgain() async throws {
+        let bench = try Bench()
+        _ = bench.failedCode(on: bench.device())
+        try await bench.pass()
+        let backup = try bench.value("SELECT backup_access_code_id FROM substitutions")
+        bench.model.failCode(backup)
+        bench.clock.advance(by: .seconds(60))
+        try await bench.pass()
+        #expect(try bench.outcome(backup) == "ineligible·is_backup")
+        #expect(try bench.openAlerts() == ["backup_failed"])
+        bench.model.recoverCode(backup)
+        bench.clock.advance(by: .seconds(60))
+        try await bench.pass()
+        #expect(try bench.outcome(backup) == "not_needed·recovered")
+        #expect(try bench.openAlerts() == [])
+    }
+
+    @Test func aCodeThatFailsInThePoolIsNobodysConcern() async throws {
+        let bench = try Bench()
+        let device = bench.device()
+        let backup = try #require(bench.model.device(device)?.pool.first)
+        bench.model.failCode(backup)
+        bench.clock.advance(by: .seconds(60))
+        try await bench.pass()
+        #expect(try bench.outcome(backup) == "ineligible·is_backup")
+        #expect(try bench.value("SELECT count(*) FROM alerts") == "0")
+    }
+
     @Test func aRecoveredCodeIsNotOpenedAgainAndAgain() async throws {
         let bench = try Bench()
         let device = bench.device()

@@ -45,30 +45,55 @@ struct OverviewTests {
             """)
     }
 
+    private func addAlert(_ kind: String, subject: String) async throws {
+        try await add(
+            """
+            INSERT INTO alerts (alert_id, kind, subject, text, opened_at)
+            VALUES ('a_\(subject)', '\(kind)', '\(subject)', '-', '2026-11-20T11:31:00.000Z')
+            """)
+    }
+
     @Test func whoIsAtRiskComesInTheOrderOfArrival() async throws {
         try await addFailover("late", "waiting", "pool_empty", starts: "2026-11-22T10:00:00.000Z")
         try await addFailover("soon", "pending", nil, starts: "2026-11-20T13:00:00.000Z")
         try await addFailover("never", "ineligible", "unsupported_device", starts: "2026-11-21T10:00:00.000Z")
         try await addSubstitution("untold", delivery: "failed")
+        try await addSubstitution("lost", delivery: "delivered")
+        try await add("UPDATE substitutions SET state = 'revoked' WHERE substitution_id = 's_lost'")
+        try await addSubstitution("broken", delivery: "delivered")
+        try await addAlert("backup_failed", subject: "b_broken")
         // Safe, over, or nobody's concern.
+        try await addFailover("cleaner", "ineligible", "not_time_bound", starts: "2026-11-20T13:00:00.000Z")
+        try await addFailover("handled", "cancelled", "pool_empty", starts: "2026-11-20T13:00:00.000Z")
+        try await addSubstitution("silenced", delivery: "failed")
+        try await add("UPDATE deliveries SET last_error = 'cancelled' WHERE delivery_id = 'd_silenced'")
+        for (id, change) in [
+            ("cancelled", "state = 'revoked', removal_requested_at = recorded_at"),
+            ("recovered", "state = 'revoked', recovered_at = recorded_at"), ("both", "recovered_at = recorded_at"),
+        ] {
+            try await addSubstitution(id, delivery: "pending")
+            try await add("UPDATE substitutions SET \(change) WHERE substitution_id = 's_\(id)'")
+            try await addAlert("backup_failed", subject: "b_\(id)")
+        }
         try await addSubstitution("told", delivery: "delivered", deliveredAt: "2026-11-20T11:30:09.000Z")
         try await addFailover("well", "not_needed", "recovered", starts: "2026-11-20T13:00:00.000Z")
         try await addFailover("backup", "ineligible", "is_backup", starts: "2026-11-20T13:00:00.000Z")
         try await addFailover(
             "gone", "waiting", "pool_empty", starts: "2026-11-18T10:00:00.000Z", ends: "2026-11-19T10:00:00.000Z")
         let overview = try await ledger.overview(now: now)
-        #expect(overview.guests.map(\.accessCodeID) == ["soon", "untold", "never", "late"])
+        #expect(overview.guests.map(\.accessCodeID) == ["soon", "broken", "lost", "untold", "never", "late"])
         #expect(
             overview.guests.map(\.trouble) == [
-                .noCode(state: .pending, reason: nil), .notTold(.failed),
+                .noCode(state: .pending, reason: nil), .backupFailed, .backupGone, .notTold(.failed),
                 .noCode(state: .ineligible, reason: "unsupported_device"),
                 .noCode(state: .waiting, reason: "pool_empty"),
             ])
-        #expect(try await ledger.overview(now: now, guests: 1).guests.count == 1)
+        let first = try await ledger.overview(now: now, guests: 1)
+        #expect(first.guests.count == 1 && first.guestCount == 6)
         #expect(overview.failovers[.waiting] == 2)
         #expect(overview.waiting == ["pool_empty": 2])
         #expect(overview.oldestOpenFailoverAt == Timestamp("2026-11-20T11:30:00.000Z"))
-        #expect(overview.deliveries[.webhook] == [.failed: 1, .delivered: 1])
+        #expect(overview.deliveries[.webhook] == [.failed: 2, .delivered: 3, .pending: 3])
     }
 
     @Test func failuresAreCountedByHourForAWeek() async throws {

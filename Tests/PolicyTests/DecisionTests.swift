@@ -42,7 +42,12 @@ import Time
             $0.endsAt = now - .seconds(1)
         }
         #expect(decision(code) == .ineligible(.isBackup))
-        #expect(decision(code).needsAlert)
+        let recovered = failedCode {
+            $0.isBackup = true
+            $0.status = "set"
+            $0.errors = []
+        }
+        #expect(decision(recovered) == .notNeeded(.recovered))
     }
 
     @Test func anEndedStayIsOver() {
@@ -158,7 +163,6 @@ import Time
         let code = failedCode { $0.isBackupAvailable = false }
         #expect(
             decision(code, device: Device(id: "lock", supportsBackupPool: false)) == .ineligible(.unsupportedDevice))
-        #expect(decision(code, device: Device(id: "lock", supportsBackupPool: false)).needsAlert)
     }
 
     @Test func anEmptyPoolWaits() {
@@ -166,29 +170,26 @@ import Time
         for device in [nil, Device(id: "lock"), Device(id: "lock", supportsBackupPool: true)] {
             #expect(decision(code, device: device) == .wait(.poolEmpty, until: nil))
         }
-        #expect(decision(code).needsAlert)
     }
 
     @Test func otherwiseABackupIsPulled() {
         #expect(decision(failedCode()) == .pull)
         #expect(decision(failedCode { $0.isBackupAvailable = nil }) == .pull)
         #expect(decision(failedCode { $0.endsAt = nil }) == .pull)
-        #expect(!decision(failedCode()).needsAlert)
     }
 
     @Test(
         arguments: [
-            (APIFailure.unauthorized, WaitReason.unauthorized, nil, true),
-            (.rateLimited(retryAfter: nil), .rateLimited, nil, false),
-            (.rateLimited(retryAfter: .seconds(7)), .rateLimited, 7, false),
-            (.unavailable(detail: "timeout", retryAfter: nil), .seamUnavailable, nil, false),
-            (.unavailable(detail: "http_503", retryAfter: .seconds(9)), .seamUnavailable, 9, false),
-            (.refused(status: 400, type: "pool_disabled"), .refused, nil, true),
-        ] as [(APIFailure, WaitReason, Int?, Bool)])
-    func aFailedCallWaits(failure: APIFailure, reason: WaitReason, seconds: Int?, alert: Bool) {
+            (APIFailure.unauthorized, WaitReason.unauthorized, nil),
+            (.rateLimited(retryAfter: nil), .rateLimited, nil),
+            (.rateLimited(retryAfter: .seconds(7)), .rateLimited, 7),
+            (.unavailable(detail: "timeout", retryAfter: nil), .seamUnavailable, nil),
+            (.unavailable(detail: "http_503", retryAfter: .seconds(9)), .seamUnavailable, 9),
+            (.refused(status: 400, type: "pool_disabled"), .refused, nil),
+        ] as [(APIFailure, WaitReason, Int?)])
+    func aFailedCallWaits(failure: APIFailure, reason: WaitReason, seconds: Int?) {
         let decision = decide(after: failure, endsAt: now + .seconds(60), now: now)
         #expect(decision == .wait(reason, until: seconds.map { now + .seconds($0) }))
-        #expect(decision.needsAlert == alert)
         #expect(decide(after: failure, endsAt: now, now: now) == .expired)
     }
 }
