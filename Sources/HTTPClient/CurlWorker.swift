@@ -141,7 +141,11 @@ final class CurlWorker: @unchecked Sendable {
         set(CURLOPT_SSL_VERIFYPEER, 1)
         set(CURLOPT_SSL_VERIFYHOST, 2)
         set(CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2)
-        if let caFile = options.caFile { set(CURLOPT_CAINFO, caFile) }
+        if let caFile = options.caFile {
+            set(CURLOPT_CAINFO, caFile)
+            // The folder of the system's roots is built into libcurl, and would count beside the file.
+            if sparekey_curl_easy_setopt_pointer(easy, CURLOPT_CAPATH, nil) != CURLE_OK { isAccepted = false }
+        }
         // https_proxy and no_proxy are honoured, as operators expect of libcurl; what is on this machine never leaves
         // it.
         if isLoopback(host: prepared.url.host) { set(CURLOPT_NOPROXY, "*") }
@@ -185,7 +189,7 @@ final class CurlWorker: @unchecked Sendable {
         _ code: CURLcode, of easy: UnsafeMutableRawPointer, exchange: Exchange, endpoint: String
     ) -> Result<ClientResponse, ClientError> {
         if let limit = exchange.exceededLimit { return .failure(.tooLarge(endpoint: endpoint, limitBytes: limit)) }
-        switch exchange.isCut ? CURLE_OK : code {
+        switch exchange.isAnswered ? CURLE_OK : code {
         case CURLE_OK:
             var status = 0
             sparekey_curl_easy_getinfo_long(easy, CURLINFO_RESPONSE_CODE, &status)

@@ -10,9 +10,13 @@ final class Exchange {
     /// The limit that was passed, once one was.
     private(set) var exceededLimit: Int?
     /// Whether the transfer was ended because the rest of the body is not wanted.
-    private(set) var isCut = false
+    private var isCut = false
     private var headBytes = 0
     private var isHeadComplete = false
+    private var isInterim = false
+
+    /// Whether all is there that is wanted, however the transfer ends: whoever cuts the body wants the status.
+    var isAnswered: Bool { isCut || cutsBody && isHeadComplete && !isInterim }
 
     init(maxBodyBytes: Int, cutsBody: Bool = false) {
         self.maxBodyBytes = max(0, maxBodyBytes)
@@ -46,6 +50,7 @@ final class Exchange {
             // A response that follows an interim one (RFC 9110 section 15.2) begins anew.
             headers = []
             isHeadComplete = false
+            isInterim = line.drop { $0 != 0x20 }.dropFirst().first == UInt8(ascii: "1")
         } else if line.isEmpty {
             isHeadComplete = true
         } else if !isHeadComplete, let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex,

@@ -158,6 +158,18 @@ import Testing
         #expect(await failure(post(server.url, timeout: .seconds(-5)))?.word == "timeout")
     }
 
+    /// A receiver's word is its status, whatever becomes of what it says besides.
+    @Test(arguments: [ScriptedServer.Ending.hang, .close])
+    func whoCutsTheBodyTakesTheStatusOfAnUnfinishedOne(ending: ScriptedServer.Ending) async throws {
+        let server = ScriptedServer { _ in .raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", ending) }
+        defer { server.stop() }
+        var request = post(server.url, timeout: .milliseconds(500))
+        request.cutsResponse = true
+        #expect(try await transport.send(request).status == 200)
+        request.cutsResponse = false
+        #expect(await failure(request) != nil)
+    }
+
     @Test func cannotConnect() async {
         let server = ScriptedServer { _ in .response(200) }
         server.stop()

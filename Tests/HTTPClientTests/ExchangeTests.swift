@@ -21,6 +21,15 @@ import Testing
         #expect(exchange.headers.first?.value == "5")
     }
 
+    @Test func aStatusIsTheWholeAnswerToWhoCutsTheBody() {
+        let exchange = Exchange(maxBodyBytes: 10, cutsBody: true)
+        #expect(feed(exchange, ["HTTP/1.1 100 Continue", ""]) && !exchange.isAnswered)
+        #expect(feed(exchange, ["HTTP/1.1 200 OK", "A: b"]) && !exchange.isAnswered)
+        #expect(feed(exchange, [""]) && exchange.isAnswered)
+        let whole = Exchange(maxBodyBytes: 10)
+        #expect(feed(whole, ["HTTP/1.1 200 OK", ""]) && !whole.isAnswered)
+    }
+
     @Test func boundsHeadAndBody() {
         let exchange = Exchange(maxBodyBytes: 10)
         let eleven = [UInt8](repeating: 0, count: 11)
