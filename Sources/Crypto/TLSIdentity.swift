@@ -71,14 +71,21 @@ package final class TLSIdentity: Sendable {
         let stamps = TLSIdentity.stamps(files)
         guard stamps != seen || last != nil else { return false }
         do {
-            try replace(with: files)
-            return true
+            let (context, stamps) = try TLSIdentity.load(files)
+            // Others may have been named meanwhile.
+            return state.withLock { state in
+                guard state.files == files else { return false }
+                state = State(files: files, stamps: stamps, context: context)
+                return true
+            }
         } catch {
-            state.withLock { state in
+            let isStillMeant = state.withLock { state in
+                guard state.files == files else { return false }
                 state.stamps = stamps
                 state.failure = error
+                return true
             }
-            if error == last { return false }
+            if error == last || !isStillMeant { return false }
             throw error
         }
     }
