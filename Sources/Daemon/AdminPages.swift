@@ -54,9 +54,11 @@ final class AdminPages: Sendable {
 
     private func answer(_ request: Request) async throws -> Response {
         let path = String(decoding: request.path, as: UTF8.self)
-        switch (request.method, path) {
-        case (.get, "/healthz"), (.head, "/healthz"): return .text(200, "ok\n")
-        case (.get, "/readyz"), (.head, "/readyz"): return readiness()
+        // The server sends no content to a HEAD.
+        let method = request.method == .head ? .get : request.method
+        switch (method, path) {
+        case (.get, "/healthz"): return .text(200, "ok\n")
+        case (.get, "/readyz"): return readiness()
         case (.get, "/metrics"): return try await metricsText()
         case (.get, "/"): return try await statusPage()
         default: break
@@ -65,7 +67,7 @@ final class AdminPages: Sendable {
         guard isAuthorized(request) else {
             return Response(401, headers: [("WWW-Authenticate", "Bearer"), ("Cache-Control", "no-store")])
         }
-        return try await api(request.method, path)
+        return try await api(method, path)
     }
 
     private func api(_ method: Request.Method, _ path: String) async throws -> Response {

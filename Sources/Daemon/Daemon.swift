@@ -94,14 +94,17 @@ package final class Daemon: Sendable {
         manager = ServiceManager(environment: environment, processID: processID)
         let sockets = ActivatedSockets(environment: environment, processID: processID)
         hasSocketUnit = !sockets.webhooks.isEmpty
+        let date: @Sendable () -> String = { [clock = surroundings.clock] in clock.now().httpDate }
         publicServer = Server(
             host: settings.listen.host, port: settings.listen.port, sockets: sockets.webhooks,
             limits: settings.listen.limits,
             observer: { metrics.count($0, listener: "public", log: log) }, wire: wire,
-            admission: { intake.admit($0) }, drained: { intake.commit() }, handler: { intake.handle($0, $1) })
+            admission: { intake.admit($0) }, date: date, drained: { intake.commit() },
+            handler: { intake.handle($0, $1) })
         adminServer = Server(
             host: settings.admin.host, port: settings.admin.port, sockets: sockets.admin, limits: .admin,
-            observer: { metrics.count($0, listener: "admin", log: log) }, handler: { pages.handle($0, $1) })
+            observer: { metrics.count($0, listener: "admin", log: log) }, date: date,
+            handler: { pages.handle($0, $1) })
         // A configuration whose key or URL cannot be used must stop the start, not a worker later.
         _ = try Workers(settings: settings, surroundings: surroundings)
     }

@@ -54,6 +54,7 @@ package final class ConnectionState {
 
     let limits: Limits
     let admission: Admission?
+    private let date: DateField?
 
     var parser: RequestParser
     var reading: Reading
@@ -75,9 +76,12 @@ package final class ConnectionState {
     private var writeStart: Instant?
     private var writeBytes = 0
 
-    package init(limits: Limits, peer: String, admission: Admission? = nil, at now: Instant) {
+    package init(
+        limits: Limits, peer: String, admission: Admission? = nil, date: DateField? = nil, at now: Instant
+    ) {
         self.limits = limits
         self.admission = admission
+        self.date = date
         parser = RequestParser(limits: limits, peer: peer)
         reading = .boundary(since: now)
     }
@@ -380,7 +384,7 @@ package final class ConnectionState {
                 }
             }
             slots.removeFirst()
-            var bytes = response.head(closing: closes)
+            var bytes = response.head(closing: closes, date: date?.line(at: now) ?? [])
             let hasBody = response.hasContent && !slot.isHead && !response.body.isEmpty
             if hasBody, let interval = response.dripInterval, interval > .zero {
                 drip = Drip(body: response.body, interval: interval, next: now + interval, closes: closes)

@@ -1,4 +1,4 @@
-/// An answer. The server adds `Content-Length` and `Connection` itself.
+/// An answer. The server adds `Content-Length` and `Connection` itself, and `Date` where it was given a clock.
 package struct Response: Sendable {
     /// 200 to 599; anything else is sent as 500.
     package var status: Int
@@ -22,8 +22,10 @@ extension Response {
     /// The status line and fields up to and with the empty line (RFC 9112 4, 6.3).
     ///
     /// 204 and 304 have no content and no `Content-Length` (RFC 9110 8.6); every other answer states its length.
-    func head(closing: Bool) -> [UInt8] {
-        if status == 204, headers.isEmpty, !closing { return Response.bareNoContent }
+    ///
+    /// - Parameter date: the line that says when; empty for none.
+    func head(closing: Bool, date: [UInt8] = []) -> [UInt8] {
+        if status == 204, headers.isEmpty, !closing { return Response.noContent + date + Response.endOfLine }
         let status = (200...599).contains(status) ? status : 500
         var bytes: [UInt8] = []
         bytes.reserveCapacity(256 + body.count)
@@ -32,6 +34,7 @@ extension Response {
         bytes.append(Octet.space)
         bytes.append(contentsOf: Response.reason(status).utf8)
         bytes.append(contentsOf: "\r\n".utf8)
+        bytes.append(contentsOf: date)
         for (name, value) in headers where Response.isSendable(name, value) {
             bytes.append(contentsOf: name.utf8)
             bytes.append(contentsOf: ": ".utf8)
@@ -48,8 +51,9 @@ extension Response {
         return bytes
     }
 
-    /// The answer to nearly every webhook, made once.
-    private static let bareNoContent = Array("HTTP/1.1 204 No Content\r\n\r\n".utf8)
+    /// The answer to nearly every webhook begins so.
+    private static let noContent = Array("HTTP/1.1 204 No Content\r\n".utf8)
+    private static let endOfLine = Array("\r\n".utf8)
 
     /// False for the statuses that never have content (RFC 9110 15.3.5, 15.4.5).
     var hasContent: Bool { status != 204 && status != 304 }

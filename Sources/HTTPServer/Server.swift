@@ -27,6 +27,8 @@ package final class Server: Sendable {
     ///   - wire: makes what stands between socket and HTTP for a new connection (TLS), on the server's queue.
     ///   - admission: asked when a head is complete and before its content is read or asked for; an answer refuses the
     ///     request and closes the connection. On the server's queue; must not block.
+    ///   - date: the time now for the answers' `Date`, as RFC 9110 5.6.7 has it; nil: the handler's answers have one where they
+    ///     need it.
     ///   - drained: called after requests were handed out, once no more are there or after 1 ms, on the server's queue: for
     ///     a handler that gathers them.
     ///   - handler: gets every complete request, on the server's queue; must not block.
@@ -35,6 +37,7 @@ package final class Server: Sendable {
         observer: @escaping @Sendable (ServerEvent) -> Void = { _ in },
         wire: (@Sendable () -> any Wire)? = nil,
         admission: (@Sendable (RequestHead) -> Response?)? = nil,
+        date: (@Sendable () -> String)? = nil,
         drained: (@Sendable () -> Void)? = nil,
         handler: @escaping Handler
     ) {
@@ -42,7 +45,8 @@ package final class Server: Sendable {
         requestedPort = port
         handedOver = sockets
         loop = ServerLoop(
-            limits: limits, observer: observer, wire: wire, admission: admission, drained: drained, handler: handler)
+            limits: limits, observer: observer, wire: wire, admission: admission, date: date.map(DateField.init),
+            drained: drained, handler: handler)
     }
 
     deinit { loop.stop() }

@@ -5,7 +5,7 @@ extension ServerLoop {
     /// Registers a connection that has just been accepted.
     func add(_ descriptor: Int32, _ address: SocketAddress, _ network: PeerNetwork, _ now: Instant) {
         SystemCall.setNoDelay(descriptor)
-        let state = ConnectionState(limits: limits, peer: address.text, admission: admission, at: now)
+        let state = ConnectionState(limits: limits, peer: address.text, admission: admission, date: date, at: now)
         let connection = table.insert(from: network) { key in
             Connection(
                 descriptor: descriptor, key: key, wire: makeWire?(), state: state, interest: sparekey_epollin)

@@ -54,6 +54,7 @@ final class ServerLoop: @unchecked Sendable {
     let observer: @Sendable (ServerEvent) -> Void
     let makeWire: (@Sendable () -> any Wire)?
     let admission: (@Sendable (RequestHead) -> Response?)?
+    let date: DateField?
     let handler: Handler
     let drained: (@Sendable () -> Void)?
     private let mailbox = Mutex(Mailbox())
@@ -86,12 +87,14 @@ final class ServerLoop: @unchecked Sendable {
 
     init(
         limits: Limits, observer: @escaping @Sendable (ServerEvent) -> Void, wire: (@Sendable () -> any Wire)?,
-        admission: (@Sendable (RequestHead) -> Response?)?, drained: (@Sendable () -> Void)?, handler: @escaping Handler
+        admission: (@Sendable (RequestHead) -> Response?)?, date: DateField?, drained: (@Sendable () -> Void)?,
+        handler: @escaping Handler
     ) {
         self.limits = limits
         self.observer = observer
         makeWire = wire
         self.admission = admission
+        self.date = date
         self.drained = drained
         self.handler = handler
     }

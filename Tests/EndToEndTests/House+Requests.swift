@@ -55,7 +55,8 @@ extension House {
 
     func admin(_ method: String, _ path: String, token: String? = House.token) async throws -> ClientResponse {
         try await request(
-            method, adminURL + path, token.map { [("Authorization", "Bearer " + $0)] } ?? [], method == "GET" ? nil : []
+            method, adminURL + path, token.map { [("Authorization", "Bearer " + $0)] } ?? [],
+            method == "POST" ? [] : nil
         )
     }
 

@@ -120,6 +120,16 @@ struct IntakeTests {
         }
     }
 
+    @Test func everyPageHasItsHead() async throws {
+        try await House.with { house in
+            for page in ["/healthz", "/readyz", "/", "/metrics", "/api/deliveries"] {
+                let head = try await house.admin("HEAD", page)
+                #expect(head.status == 200 && head.text.isEmpty, "\(page)")
+                #expect(head.header("date").flatMap { Timestamp(httpDate: $0) } != nil, "\(page)")
+            }
+        }
+    }
+
     @Test func secondSecretAndBothHeaderFamiliesAreTaken() async throws {
         let other = House.newSecret()
         try await House.with(settings: { $0.webhook.secrets.append(SecretText(other)) }) { house in

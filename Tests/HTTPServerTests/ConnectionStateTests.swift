@@ -246,7 +246,8 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     @Test func anAnswerOnItsWayIsNotOvertaken() {
         var bench = Bench()
         _ = bench.receive(get)
-        let loop = ServerLoop(limits: Limits(), observer: { _ in }, wire: nil, admission: nil, drained: nil) { _, _ in }
+        let loop = ServerLoop(limits: Limits(), observer: { _ in }, wire: nil, admission: nil, date: nil, drained: nil)
+        { _, _ in }
         let responder = Responder(loop: loop, connection: 1, number: 0)
         bench.state.handedOut(0, with: responder)
         _ = bench.wait(.seconds(1))

@@ -1,5 +1,6 @@
 import Dispatch
 import Glibc
+import Synchronization
 import Testing
 
 @testable import HTTPServer
@@ -38,6 +39,26 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         #expect(first.body == Array("there".utf8))
         #expect(second.head == "HTTP/1.1 204 No Content")
         await harness.server.shutdown(deadline: .seconds(5))
+    }
+
+    @Test func everyAnswerSaysWhen() async throws {
+        let asked = Atomic(0)
+        let server = Server(
+            host: "127.0.0.1", port: 0,
+            date: { "Sun, 06 Nov 1994 08:49:3\(asked.add(1, ordering: .relaxed).newValue) GMT" }
+        ) { request, responder in responder.respond(Response(request.method == .post ? 204 : 200)) }
+        try server.start()
+        let port = server.port
+        try await blocking {
+            let client = try TestClient(port: port)
+            // Within a second it is asked for once.
+            let date = "Date: Sun, 06 Nov 1994 08:49:31 GMT"
+            try client.send(get + "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" + "refused\r\n\r\n")
+            #expect(try client.answer().head == "HTTP/1.1 200 OK\r\n\(date)\r\nContent-Length: 0")
+            #expect(try client.answer().head == "HTTP/1.1 204 No Content\r\n\(date)")
+            let refusal = try client.answer()
+            #expect(refusal.status == 400 && refusal.has(date))
+        }
     }
 
     @Test func pipelinedRequestsAreAnsweredInOrder() async throws {
