@@ -15,7 +15,7 @@ extension Ledger {
             let rows = try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at FROM deliveries
+                    SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at, due_at FROM deliveries
                     WHERE state IN ('pending', 'claimed') AND is_overdue = 0 AND due_at <= ?
                         AND (channel <> 'manual' OR ?) ORDER BY due_at, arrives_at LIMIT ?
                     """,
@@ -43,7 +43,7 @@ extension Ledger {
                 let rows = try Row.fetchAll(
                     database,
                     sql: """
-                        SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at FROM deliveries
+                        SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at, due_at FROM deliveries
                         WHERE channel = ? AND state IN ('pending', 'claimed') ORDER BY arrives_at, created_at
                         """, arguments: [channel.rawValue])
                 for row in rows {
@@ -83,6 +83,8 @@ struct DeliveryOccasion {
     var channel: DeliveryChannel
     var kind: DeliveryKind
     var createdAt: String
+    /// What is held back until then is no sooner told by another way.
+    var dueAt: Timestamp?
 
     init(row: Row) {
         deliveryID = row["delivery_id"]
@@ -91,13 +93,15 @@ struct DeliveryOccasion {
         channel = DeliveryChannel(rawValue: row["channel"]) ?? .manual
         kind = DeliveryKind(rawValue: row["kind"]) ?? .created
         createdAt = row["created_at"]
+        dueAt = row.time("due_at")
     }
 
     static func fetch(_ deliveryID: String, in database: Database) throws -> DeliveryOccasion? {
         try Row.fetchOne(
             database,
             sql: """
-                SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at FROM deliveries WHERE delivery_id = ?
+                SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at, due_at FROM deliveries
+                WHERE delivery_id = ?
                 """, arguments: [deliveryID]
         ).map(DeliveryOccasion.init(row:))
     }
@@ -123,7 +127,7 @@ extension Database {
         if let next, !tried.contains(next.rawValue) {
             try addDeliveries(
                 occasion.kind, substitutionID: occasion.substitutionID, alertID: occasion.alertID, channels: [next],
-                dueAt: now, now: Timestamp(occasion.createdAt) ?? now, random: random)
+                dueAt: max(occasion.dueAt ?? now, now), now: Timestamp(occasion.createdAt) ?? now, random: random)
             return
         }
         let isBeingTried = rows.contains { row in

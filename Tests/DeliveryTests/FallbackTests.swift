@@ -118,6 +118,18 @@ struct FallbackTests {
             ])
     }
 
+    @Test func whatIsHeldBackIsHeldBackForTheOtherWayToo() async throws {
+        let bench = try DeliveryBench()
+        let day = Duration.seconds(86_400)
+        try await bench.substitute(arrivesIn: day * 21, channels: [.webhook], dueIn: day * 20)
+        try await bench.substitute("late", channels: [.webhook], dueIn: .seconds(60))
+        bench.clock.advance(by: .seconds(120))
+        let plan = DeliveryPlan(beside: [.command])
+        #expect(try await bench.ledger.giveUpRemovedWays(plan: plan, now: bench.now) == 2)
+        let due = try bench.rows("SELECT due_at FROM deliveries WHERE channel = 'command' ORDER BY due_at")
+        #expect(due.map { $0["due_at"] as String } == ["\(bench.now)", "\(DeliveryBench.start + day * 20)"])
+    }
+
     @Test func anAcknowledgementEndsTheOthers() async throws {
         let bench = try DeliveryBench()
         let plan = DeliveryPlan(order: [.webhook, .manual])
