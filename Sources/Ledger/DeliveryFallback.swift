@@ -133,7 +133,9 @@ extension Database {
         let isBeingTried = rows.contains { row in
             ["pending", "claimed"].contains(row["state"] as String) && row["is_overdue"] == 0
         }
-        guard !isBeingTried, let substitutionID = occasion.substitutionID else { return }
+        // A guest who is not told of a recovery has a code all the same.
+        let tellsCode = [.created, .updated].contains(occasion.kind)
+        guard !isBeingTried, tellsCode, let substitutionID = occasion.substitutionID else { return }
         try openNotDelivered(substitutionID, rows, plan: plan, now: now, random: random)
     }
 

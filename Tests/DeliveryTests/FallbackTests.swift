@@ -75,6 +75,27 @@ struct FallbackTests {
         #expect(try alerts(bench) == ["not_delivered closed"])
     }
 
+    @Test(arguments: [(DeliveryKind.recovered, []), (.updated, ["not_delivered open"])])
+    func onlyACodeThatNobodyToldIsAnAlert(kind: DeliveryKind, opened: [String]) async throws {
+        let bench = try DeliveryBench()
+        try await bench.substitute(channels: plan.initial)
+        try await bench.drain(bench.worker(.webhook, ScriptedWay(), plan: plan))
+        bench.clock.advance(by: .seconds(60))
+        try bench.ledgerRows(
+            """
+            INSERT INTO deliveries (delivery_id, substitution_id, channel, kind, created_at, next_attempt_at, arrives_at, due_at)
+            SELECT 'news', substitution_id, channel, '\(kind.rawValue)', '\(bench.now)', '\(bench.now)', arrives_at, '\(bench.now)'
+            FROM deliveries
+            """)
+        try await bench.drain(bench.worker(.webhook, refusing, plan: plan))
+        try await bench.drain(bench.worker(.command, refusing, plan: plan))
+        #expect(
+            try bench.states() == [
+                "webhook delivered 1 -", "webhook failed 1 http_410", "command failed 1 http_410",
+            ])
+        #expect(try alerts(bench) == opened)
+    }
+
     @Test func waysThatAreAllLateOpenAnAlertAndGoOn() async throws {
         let bench = try DeliveryBench()
         try await bench.substitute(channels: plan.initial)
