@@ -221,9 +221,10 @@ extension Ledger {
             let state: String = row["state"]
             guard state != "delivered" else { return true }
             let error: String? = row["last_error"]
-            // Somebody was telling the guest by hand while another way did, or while the stay came to its end.
+            // Somebody was telling the guest by hand while another way did, or while the stay came to its end or was cancelled.
             let wasToldMeanwhile = error?.hasPrefix("told_by_") ?? false
-            let wasGivenUp = row["attempts"] > 0 && error.flatMap(StopReason.init(rawValue:)) != nil
+            let isStopped = error == "cancelled" || error.flatMap(StopReason.init(rawValue:)) != nil
+            let wasGivenUp = row["attempts"] > 0 && isStopped
             guard state != "failed" || wasToldMeanwhile || wasGivenUp else { return false }
             try database.execute(
                 sql: """

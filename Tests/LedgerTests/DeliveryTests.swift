@@ -99,6 +99,22 @@ import Time
         #expect(try states().first == "delivered -")
     }
 
+    @Test func whoWasTellingTheGuestWhenItWasCancelledMaySaySo() async throws {
+        let bench = try LedgerBench()
+        try await bench.substitute("told", by: "backup-told")
+        let claimed = try await bench.ledger.claimManualDelivery(now: bench.start, lease: .seconds(300))
+        let told = try #require(claimed)
+        try await bench.substitute("untold", by: "backup-untold")
+        let untold = try #require(try await due(bench, .manual).first)
+        let changes = try await bench.ledger.carryOut(
+            .cancel, FailoverLogQuery(), channels: [], isTrial: false, now: bench.start)
+        #expect(changes.map(\.stoppedDeliveries) == [1, 1])
+        #expect(try await bench.ledger.acknowledgeDelivery(told.id, now: bench.start))
+        #expect(try await !bench.ledger.acknowledgeDelivery(untold.id, now: bench.start))
+        let states = try query(bench.path, "SELECT state FROM deliveries ORDER BY rowid").map { $0["state"] as String }
+        #expect(states == ["delivered", "failed"])
+    }
+
     @Test func aClaimIsOneHolders() async throws {
         let bench = try LedgerBench()
         try await bench.substitute()
