@@ -98,7 +98,7 @@ extension Workers {
                     let report = try await surroundings.ledger.purge(
                         pins: retention.pins, events: retention.events, now: surroundings.clock.now())
                     surroundings.outage.ended("retention")
-                    if !report.isWALEmpty { pause = .seconds(60) }
+                    if !report.isWALEmpty { pause = .seconds(600) }
                     if report.pins + report.maskedEvents + report.removedBodies > 0 {
                         surroundings.log.notice(
                             "Retention was applied",

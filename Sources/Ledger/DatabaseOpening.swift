@@ -35,7 +35,7 @@ struct DatabaseOpening {
             var configuration = Configuration()
             configuration.foreignKeysEnabled = true
             // Readers of other programs never block a writer in WAL; a copy being taken or a checkpoint may for a moment.
-            configuration.busyMode = .timeout(5)
+            configuration.busyMode = .timeout(Double(Database.patienceSeconds))
             configuration.maximumReaderCount = 4
             configuration.prepareDatabase { database in
                 try database.execute(sql: "PRAGMA secure_delete = ON")
@@ -102,13 +102,7 @@ struct DatabaseOpening {
             }
         }
         // What is written again is on the disk: where somebody reads, emptying it can wait.
-        do {
-            try database.execute(sql: "PRAGMA busy_timeout = 0")
-            defer { try? database.execute(sql: "PRAGMA busy_timeout = 5000") }
-            _ = try database.checkpoint(.truncate)
-        } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
-            return
-        }
+        try database.emptyWAL()
     }
 
     /// Writes the WAL over itself and syncs it: a checkpoint of frames that are not on the disk would leave, after a power cut, newer
@@ -155,6 +149,27 @@ struct DatabaseOpening {
                     .notDurable, reason: "\(path): SQLite did not accept \(setting) = \(value)",
                     hint: "The file system must support WAL: use a local disk, not a network file system.")
             }
+        }
+    }
+}
+
+extension Database {
+    /// How long a write waits for another's.
+    fileprivate static let patienceSeconds = 5
+
+    /// Moves the WAL into the database and empties it, unless somebody reads an old snapshot.
+    ///
+    /// - Parameter patience: how long it waits for others, in milliseconds. While a daemon waits, so does its intake.
+    /// - Returns: whether it is empty.
+    @discardableResult
+    func emptyWAL(patience: Int = 0) throws -> Bool {
+        do {
+            try execute(sql: "PRAGMA busy_timeout = \(patience)")
+            defer { try? execute(sql: "PRAGMA busy_timeout = \(Self.patienceSeconds * 1000)") }
+            _ = try checkpoint(.truncate)
+            return true
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+            return false
         }
     }
 }

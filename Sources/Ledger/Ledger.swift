@@ -41,6 +41,9 @@ package final class Ledger: Sendable {
         case closed
     }
 
+    /// Whether a daemon may have the database open beside this process.
+    var isShared: Bool { lock == nil }
+
     /// Opens or creates the database, migrates it, and asserts that it is durable.
     ///
     /// - Parameter interruption: called around each commit; what it throws ends the write there, as the end of the process would.
@@ -82,7 +85,7 @@ package final class Ledger: Sendable {
             }
             if case .open(let opened) = former {
                 // Whoever shares the database leaves its WAL to the daemon.
-                if lock != nil {
+                if !isShared {
                     _ = try? opened.pool.writeWithoutTransaction { database in try database.checkpoint(.truncate) }
                 }
                 try? opened.pool.close()
@@ -215,6 +218,6 @@ package final class Ledger: Sendable {
     }
 
     private var reopening: DatabaseOpening {
-        DatabaseOpening(path: path, lock == nil ? .shared : .afterFailure)
+        DatabaseOpening(path: path, isShared ? .shared : .afterFailure)
     }
 }

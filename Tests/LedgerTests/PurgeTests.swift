@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import JSON
 import Policy
+import Synchronization
 import Testing
 import Time
 
@@ -105,8 +106,12 @@ struct PurgeTests {
         try reader.inDatabase { database in
             try database.execute(sql: "BEGIN; SELECT count(*) FROM webhook_events")
         }
+        let patience = Statements(with: "busy_timeout")
+        try await bench.ledger.writeWithoutTransaction { database in database.trace { patience.note("\($0)") } }
         let report = try await purge(bench, at: end + .seconds(31 * 86_400))
         #expect(report.pins == 1 && !report.isWALEmpty)
+        // The writer, and with it the intake, does not wait for the reader; for another's commit it waits as before.
+        #expect(patience.all == ["PRAGMA busy_timeout = 0", "PRAGMA busy_timeout = 5000"])
         try reader.inDatabase { database in try database.execute(sql: "COMMIT") }
         #expect(try await purge(bench, at: end + .seconds(31 * 86_400)).isWALEmpty)
         #expect(try occurrences(bench) == 0)
@@ -163,5 +168,19 @@ struct PurgeTests {
         // The daemon goes on.
         #expect(bench.ledger.append([message("msg_next")]) == [.stored])
         #expect(throws: LedgerError.self) { try Ledger(sharing: bench.folder.path + "/none.db") }
+    }
+}
+
+/// What SQLite was asked that has a word in it, in order.
+private final class Statements: Sendable {
+    private let word: String
+    private let noted = Mutex<[String]>([])
+
+    init(with word: String) { self.word = word }
+
+    var all: [String] { noted.withLock { $0 } }
+
+    func note(_ statement: String) {
+        if statement.contains(word) { noted.withLock { $0.append(statement) } }
     }
 }
