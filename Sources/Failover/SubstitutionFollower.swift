@@ -139,15 +139,20 @@ package struct SubstitutionFollower: Sendable {
         case .refresh(let backup): return updated(backup, substitution)
         case .noteRecovery:
             let tells: DeliveryKind? = settings.onRecovery == .tellBoth ? .recovered : nil
-            return FollowStep(
-                .recovered,
-                nextLookAt: substitution.backupEndsAt.flatMap { Self.lastLook(before: $0, now: clock.now()) },
-                tells: tells, channels: settings.channels)
-        case .nothing:
-            return FollowStep(
-                .unchanged,
-                nextLookAt: substitution.backupEndsAt.flatMap { Self.lastLook(before: $0, now: clock.now()) })
+            return asWanted(.recovered, substitution, tells: tells)
+        case .nothing: return asWanted(.unchanged, substitution)
         }
+    }
+
+    /// Nothing is left to be moved, whoever brought that about.
+    private func asWanted(
+        _ outcome: FollowStep.Outcome, _ substitution: FollowedSubstitution, tells: DeliveryKind? = nil
+    ) -> FollowStep {
+        var step = FollowStep(
+            outcome, nextLookAt: substitution.backupEndsAt.flatMap { Self.lastLook(before: $0, now: clock.now()) },
+            tells: tells, channels: settings.channels)
+        step.alerts.closed = [.init(.notExtended, subject: substitution.id)]
+        return step
     }
 
     private func updated(_ backup: AccessCode, _ substitution: FollowedSubstitution) -> FollowStep {

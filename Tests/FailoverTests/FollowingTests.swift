@@ -75,6 +75,27 @@ import Time
         #expect(try bench.openAlerts() == [])
     }
 
+    @Test(arguments: [false, true]) func aStayThatIsAsItsBackupAfterAllEndsTheAlert(hasRecovered: Bool) async throws {
+        let (bench, code, _) = try await stay()
+        let end = try require(bench.model.code(code)?.endsAt)
+        bench.model.updateCode(code, endsAt: end + .seconds(86_400))
+        bench.model.addFault(
+            SandboxFault(
+                .error(status: 400, type: "cannot_update", retryAfter: nil), route: "/access_codes/update", count: nil))
+        try await bench.pass()
+        for _ in 0..<10 {
+            bench.clock.advance(by: .seconds(300))
+            try await bench.work()
+        }
+        #expect(try bench.openAlerts() == ["not_extended"])
+        // The booking is as it was, and nothing has to be moved any more.
+        bench.model.updateCode(code, endsAt: end)
+        if hasRecovered { bench.model.recoverCode(code) }
+        bench.clock.advance(by: .seconds(300))
+        try await bench.pass()
+        #expect(try bench.openAlerts() == [])
+    }
+
     @Test func aCancelledBookingEndsItsBackup() async throws {
         let (bench, code, backup) = try await stay()
         bench.model.deleteCode(code)
