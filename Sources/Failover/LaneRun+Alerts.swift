@@ -31,7 +31,8 @@ extension LaneRun {
             changes.closed += [.unsupportedDevice, .backupFailed].map { .init($0, subject: failover.accessCodeID) }
         default: break
         }
-        if failover.reason == WaitReason.refused.rawValue, opened != .refused {
+        // That Seam cannot be asked at the moment does not say that it gives a code now.
+        if opened != .refused, decision?.isWait != true || errorType == nil {
             changes.closed.append(.init(.refused, subject: failover.accessCodeID))
         }
         return changes
@@ -69,5 +70,11 @@ extension LaneRun {
             )
         default: return nil
         }
+    }
+}
+
+extension Decision {
+    fileprivate var isWait: Bool {
+        if case .wait = self { true } else { false }
     }
 }
