@@ -3,6 +3,7 @@ import Foundation
 import JSON
 import Ledger
 import Sandbox
+import Seam
 import Testing
 import Time
 
@@ -222,6 +223,36 @@ import Time
         try await bench.work()
         try await bench.work()
         for code in codes { #expect(try bench.outcome(code) == "substituted·pulled") }
+    }
+
+    @Test func anAnswerToWhatWasUnderWayDoesNotEndTheWaitThatSeamAskedFor() async throws {
+        let bench = try Bench()
+        let code = bench.failedCode(on: bench.device())
+        let limited = SandboxFault.Kind.error(status: 429, type: "rate_limited", retryAfter: "60")
+        bench.model.addFault(SandboxFault(limited, route: "/access_codes/get", count: 1))
+        await #expect(throws: SeamError.self) { try await bench.seam.accessCode(id: code) }
+        let until = bench.now + .seconds(60)
+        #expect(bench.governor.pausedUntil == until)
+        bench.clock.advance(by: .seconds(1))
+        _ = try await bench.seam.accessCode(id: code)
+        #expect(bench.governor.pausedUntil == until)
+        bench.clock.advance(by: .seconds(59))
+        #expect(bench.governor.capacity(of: 8) == 1)
+        _ = try await bench.seam.accessCode(id: code)
+        #expect(bench.governor.capacity(of: 8) == 8)
+    }
+
+    @Test(arguments: ["/access_codes/update", "/access_codes/delete"])
+    func aLimitOfOneLockHoldsUpNoOther(route: String) async throws {
+        let bench = try Bench()
+        let code = bench.failedCode(on: bench.device())
+        let limited = SandboxFault.Kind.error(status: 429, type: "rate_limited", retryAfter: "60")
+        bench.model.addFault(SandboxFault(limited, route: route, count: nil))
+        await #expect(throws: SeamError.self) {
+            try await bench.seam.updateAccessCode(id: code, endsAt: bench.now + .seconds(90_000))
+            try await bench.seam.deleteAccessCode(id: code)
+        }
+        #expect(bench.governor.pausedUntil == nil)
     }
 
     @Test func whileSeamIsDownOneLaneTries() async throws {
