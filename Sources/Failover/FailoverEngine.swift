@@ -42,9 +42,11 @@ package struct FailoverEngine: Sendable {
 
     /// When many failovers are new, reads the windows of their stays a hundred at a time, so that the soonest can come first.
     ///
-    /// It only orders the work: each code is read again before anything is decided.
+    /// It only orders the work: each code is read again before anything is decided. So no lane waits long for it: it stops at the first
+    /// call that fails, and after a few seconds; the next step goes on.
     package func scout() async throws(LedgerError) {
-        while governor.pausedUntil == nil {
+        let end = clock.now() + Self.scoutingTime
+        while governor.pausedUntil == nil, clock.now() < end {
             let unread = try await ledger.unscoutedFailovers(limit: Self.scoutedAtOnce)
             guard unread.count >= Self.scoutingPays else { return }
             let codes: [AccessCode]
@@ -52,12 +54,13 @@ package struct FailoverEngine: Sendable {
                 codes = try await seam.accessCodes(ids: unread)
             } catch {
                 log.debug("The windows of new failovers could not be read", metadata: ["error": "\(error)"])
-                codes = []
+                return try await ledger.recordScouting(unread, found: [])
             }
             try await ledger.recordScouting(unread, found: codes)
         }
     }
 
+    private static let scoutingTime = Duration.seconds(5)
     private static let scoutedAtOnce = 100
     /// Fewer are read one by one as they are worked on, which takes no longer.
     private static let scoutingPays = 16

@@ -24,7 +24,11 @@ final class Bench: Sendable {
     private let folder: URL
     private let databasePath: String
 
-    init(_ settings: FailoverSettings = FailoverSettings(), options: SandboxOptions = SandboxOptions()) throws {
+    /// - Parameter callTime: how long each call to Seam takes.
+    init(
+        _ settings: FailoverSettings = FailoverSettings(), options: SandboxOptions = SandboxOptions(),
+        callTime: Duration = .zero
+    ) throws {
         let start = try require(Timestamp("2026-11-20T12:00:00Z"))
         clock = ManualWallClock(start)
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("failover-\(UUID())")
@@ -35,7 +39,8 @@ final class Bench: Sendable {
         model = SandboxModel(options: options, clock: clock, random: RandomSource(SeededGenerator(seed: 11)))
         governor = SeamGovernor(clock: clock, random: random)
         seam = try SeamClient(
-            baseURL: "http://127.0.0.1:1", apiKey: APIKey("seam_test_key"), transport: SandboxTransport(model: model),
+            baseURL: "http://127.0.0.1:1", apiKey: APIKey("seam_test_key"),
+            transport: SlowTransport(sandbox: SandboxTransport(model: model), clock: clock, callTime: callTime),
             timeout: .seconds(15), clock: clock, observer: { [governor] in governor.note($0) })
         var log = Logger(label: "test")
         log.logLevel = .critical
@@ -157,6 +162,18 @@ final class Bench: Sendable {
     /// Kinds of the alerts that are open, in order.
     func openAlerts() throws -> [String] {
         try rows("SELECT kind FROM alerts WHERE closed_at IS NULL ORDER BY kind").compactMap { $0["kind"] }
+    }
+}
+
+/// The simulated Seam, for whose answers the clock goes on.
+private struct SlowTransport: HTTPTransport {
+    let sandbox: SandboxTransport
+    let clock: ManualWallClock
+    let callTime: Duration
+
+    func send(_ request: ClientRequest) async throws(ClientError) -> ClientResponse {
+        clock.advance(by: callTime)
+        return try await sandbox.send(request)
     }
 }
 

@@ -179,6 +179,30 @@ import Time
         #expect(order == order.sorted())
     }
 
+    @Test func whatCannotBeScoutedIsTriedAllTheSame() async throws {
+        let bench = try Bench()
+        for _ in 0..<250 { _ = bench.failedCode(on: bench.device()) }
+        try await bench.receive(bench.model.events)
+        bench.model.addFault(SandboxFault(.timeout, route: "/access_codes/list", count: nil))
+        // Each such call takes as long as a call may: no lane waits for more than one.
+        try await bench.engine.scout()
+        #expect(bench.model.counters.requests["/access_codes/list"] == 1)
+        try await bench.work()
+        #expect(try bench.value("SELECT count(*) FROM failovers WHERE state = 'substituted'") == "250")
+    }
+
+    @Test func noLaneWaitsLongForScouting() async throws {
+        let bench = try Bench(callTime: .seconds(2))
+        let device = bench.device()
+        for _ in 0..<400 { _ = bench.failedCode(on: device) }
+        try await bench.receive(bench.model.events)
+        try await bench.engine.scout()
+        #expect(bench.model.counters.requests["/access_codes/list"] == 3)
+        #expect(try await !bench.engine.dueLanes(notIn: []).isEmpty)
+        try await bench.engine.scout()
+        #expect(try bench.value("SELECT count(*) FROM failovers WHERE is_scouted = 1") == "400")
+    }
+
     @Test func anyOrderAndRepetitionOfACodesEventsEndsInTheSameState() async throws {
         var outcomes: Set<String> = []
         for seed in 0..<24 {
