@@ -24,6 +24,20 @@ enum PoolHealth {
         }
     }
 
+    /// Forgets a lock that Seam does not know any more, together with what is open about its pool: no reading would close that.
+    static func forget(
+        _ deviceID: String, in ledger: Ledger, channels: [DeliveryChannel], now: Timestamp, log: Logger
+    ) async throws(LedgerError) {
+        var changes = AlertChanges()
+        changes.channels = channels
+        changes.closed = [Alert.Kind.poolEmpty, .poolPartial, .manyActiveBackups, .poolDisabled].map {
+            .init($0, subject: deviceID)
+        }
+        if try await ledger.forgetDevice(deviceID, changes: changes, now: now) {
+            log.notice("Seam does not know a lock any more", metadata: ["device_id": "\(deviceID)"])
+        }
+    }
+
     /// - Parameter before: the reading before this one; nil for the first. That a lock has no pool, or has it switched off, is how
     ///   many locks are: only the change is worth an alert. `sparekey check` names them all.
     static func changes(from before: Device?, to device: Device, channels: [DeliveryChannel]) -> AlertChanges {

@@ -8,6 +8,9 @@ package import Time
 ///
 /// Friendly to Seam's limits: one request at a time, spread out, none while Seam asks to wait.
 package struct StateSweep: Sendable {
+    /// How many locks that are not in the list are read at once; the next reading goes on.
+    private static let unlistedAtOnce = 20
+
     private let ledger: Ledger
     private let seam: SeamClient
     private let clock: any WallClock
@@ -44,6 +47,28 @@ package struct StateSweep: Sendable {
         for device in devices {
             try await PoolHealth.keep(device, in: ledger, channels: settings.channels, now: clock.now(), log: log)
         }
+        for deviceID in try await ledger.devices(notAmong: Set(devices.map(\.id)), limit: Self.unlistedAtOnce)
+        where governor.pausedUntil == nil {
+            try await readUnlisted(deviceID)
+        }
+    }
+
+    /// Reads a lock that is not in the list, which alone proves nothing. One that was removed, or is not managed any more, is forgotten.
+    private func readUnlisted(_ deviceID: String) async throws {
+        let device: Device
+        do {
+            device = try await seam.device(id: deviceID)
+        } catch {
+            if Task.isCancelled { throw error }
+            guard case .notFound = error.failure else {
+                return log.debug(
+                    "A lock that is not listed could not be read",
+                    metadata: ["device_id": "\(deviceID)", "error": "\(error)"])
+            }
+            return try await PoolHealth.forget(
+                deviceID, in: ledger, channels: settings.channels, now: clock.now(), log: log)
+        }
+        try await PoolHealth.keep(device, in: ledger, channels: settings.channels, now: clock.now(), log: log)
     }
 
     /// Reads the codes of the lock whose turn it is.

@@ -47,6 +47,40 @@ extension Ledger {
     }
 }
 
+extension Ledger {
+    /// Locks that are kept and not among `ids`, those first that were read longest ago.
+    package func devices(notAmong ids: Set<String>, limit: Int) async throws(LedgerError) -> [String] {
+        try await read { database in
+            let kept = try String.fetchCursor(
+                database, sql: "SELECT device_id FROM devices ORDER BY read_at, device_id")
+            var others: [String] = []
+            while others.count < limit, let id = try kept.next() {
+                if !ids.contains(id) { others.append(id) }
+            }
+            return others
+        }
+    }
+
+    /// Forgets a lock that is no more. It is kept while a stay goes on there or a message about one waits, which names it.
+    ///
+    /// - Parameter changes: what it closes.
+    /// - Returns: whether it is not kept any more.
+    package func forgetDevice(_ id: String, changes: AlertChanges, now: Timestamp) async throws(LedgerError) -> Bool {
+        let random = random
+        return try await write { database in
+            try database.apply(changes, now: now, random: random)
+            try database.execute(
+                sql: """
+                    DELETE FROM devices WHERE device_id = ?1 AND NOT EXISTS (
+                        SELECT 1 FROM substitutions s WHERE s.device_id = ?1 AND (s.state = 'active' OR EXISTS (
+                            SELECT 1 FROM deliveries d
+                            WHERE d.substitution_id = s.substitution_id AND d.state IN ('pending', 'claimed'))))
+                    """, arguments: [id])
+            return database.changesCount > 0
+        }
+    }
+}
+
 extension Database {
     /// Whether a failover of this lock waits for a backup code.
     fileprivate func waitsForPool(_ deviceID: String) throws -> Bool {

@@ -267,6 +267,68 @@ import Time
         #expect(try bench.value("SELECT count(*) FROM alerts") == "1")
     }
 
+    private static let kinds: [Alert.Kind] = [.manyActiveBackups, .poolDisabled, .poolEmpty, .poolPartial]
+
+    /// A lock that Seam does not know any more and about which all is open that can be.
+    private func removedLock(_ bench: Bench) async throws -> String {
+        let id = UUID().uuidString.lowercased()
+        try await bench.ledger.keep(Device(id: id, name: "Gone"), now: bench.now)
+        for kind in Self.kinds {
+            try await bench.ledger.open(
+                Alert(kind, subject: id, deviceID: id, text: "-"), channels: [], now: bench.now)
+        }
+        #expect(try bench.openAlerts() == Self.kinds.map(\.rawValue))
+        return id
+    }
+
+    @Test func aLockThatIsNoMoreIsForgottenWithItsAlerts() async throws {
+        let bench = try Bench()
+        let device = bench.device()
+        _ = try await removedLock(bench)
+        try await bench.stateSweep.readDevices()
+        #expect(try bench.openAlerts() == [])
+        #expect(try bench.rows("SELECT device_id AS id FROM devices") == [["id": device]])
+        try await bench.stateSweep.readDevices()
+        #expect(bench.model.counters.requests["/devices/get"] == 1)
+    }
+
+    @Test func thatALockIsNotListedAloneProvesNothing() async throws {
+        let bench = try Bench()
+        let gone = try await removedLock(bench)
+        bench.model.addFault(SandboxFault(.empty(status: 503, retryAfter: nil), route: "/devices/get", count: 1))
+        try await bench.stateSweep.readDevices()
+        #expect(bench.model.counters.requests["/devices/get"] == 1)
+        #expect(try bench.openAlerts() == Self.kinds.map(\.rawValue))
+        #expect(try bench.rows("SELECT device_id AS id FROM devices") == [["id": gone]])
+    }
+
+    @Test func aFewLocksThatAreNotListedAreReadAtOnce() async throws {
+        let bench = try Bench()
+        for _ in 0..<30 { try await bench.ledger.keep(Device(id: UUID().uuidString.lowercased()), now: bench.now) }
+        try await bench.stateSweep.readDevices()
+        #expect(bench.model.counters.requests["/devices/get"] == 20)
+        try await bench.stateSweep.readDevices()
+        #expect(try bench.value("SELECT count(*) FROM devices") == "0")
+    }
+
+    @Test func aLockIsKeptWhileAMessageMayNameIt() async throws {
+        let bench = try Bench(FailoverSettings(channels: [.webhook]))
+        let gone = try await removedLock(bench)
+        _ = bench.failedCode(on: bench.device())
+        try await bench.pass()
+        try bench.change("UPDATE substitutions SET device_id = '\(gone)'")
+        func isKept() async throws -> Bool {
+            try await bench.stateSweep.readDevices()
+            return try bench.value("SELECT count(*) FROM devices WHERE device_id = '\(gone)'") == "1"
+        }
+        #expect(try await isKept())
+        #expect(try bench.openAlerts() == [])
+        try bench.change("UPDATE substitutions SET state = 'revoked'")
+        #expect(try await isKept())
+        try bench.change("UPDATE deliveries SET state = 'delivered'")
+        #expect(try await !isKept())
+    }
+
     @Test func aLockWithoutAPoolIsNoNewsUntilThatChanges() async throws {
         let bench = try Bench()
         var specification = SandboxDeviceSpecification(name: "Salto")
