@@ -49,7 +49,11 @@ package final class Daemon: Sendable {
         reload: @escaping @Sendable () throws -> Settings
     ) throws {
         let rules = try Self.rules(of: settings)
-        let ledger = try Ledger(path: settings.database.path, random: random, interruption: interruption)
+        let ledger = try Ledger(path: settings.database.path, random: random, interruption: interruption) { file in
+            log.error(
+                "The database was replaced while it was open: the WAL of the former one was moved aside",
+                metadata: ["file": "\(file)"])
+        }
         let metrics = Metrics()
         let pulse = Pulse(now: pulseClock)
         var surroundings = Workers.Surroundings(

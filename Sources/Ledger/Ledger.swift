@@ -27,6 +27,7 @@ package final class Ledger: Sendable {
     /// Nil where the database is shared with a daemon.
     private let lock: LedgerLock?
     let interruption: @Sendable (WriteMoment) throws -> Void
+    private let setAside: @Sendable (String) -> Void
     private let connection: Mutex<Connection>
     /// Held by whoever closes or opens connections, so that two that saw the same failure do not open two pools: two writers in
     /// one process would wait for each other's locks. Waiting for it blocks.
@@ -36,8 +37,8 @@ package final class Ledger: Sendable {
 
     private enum Connection {
         case open(OpenedDatabase)
-        /// A commit failed, and so did opening the file again. The next call tries.
-        case failed
+        /// A commit failed, and so did opening the file again. The next call tries. With the files that were open.
+        case failed(OpenedFiles)
         case closed
     }
 
@@ -46,15 +47,19 @@ package final class Ledger: Sendable {
 
     /// Opens or creates the database, migrates it, and asserts that it is durable.
     ///
-    /// - Parameter interruption: called around each commit; what it throws ends the write there, as the end of the process would.
+    /// - Parameters:
+    ///   - interruption: called around each commit; what it throws ends the write there, as the end of the process would.
+    ///   - setAside: told of a WAL's new name, where the database was replaced while it was open and its own WAL stayed.
     /// - Throws: `LedgerError`; also when the file is newer than this program or in use by another daemon.
     package init(
         path: String, random: RandomSource = RandomSource(),
-        interruption: @escaping @Sendable (WriteMoment) throws -> Void = { _ in }
+        interruption: @escaping @Sendable (WriteMoment) throws -> Void = { _ in },
+        setAside: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(LedgerError) {
         self.path = path
         self.random = random
         self.interruption = interruption
+        self.setAside = setAside
         lock = try LedgerLock(databasePath: path)
         connection = Mutex(.open(try DatabaseOpening(path: path, .atStart).open()))
     }
@@ -67,6 +72,7 @@ package final class Ledger: Sendable {
         self.path = path
         self.random = random
         interruption = { _ in }
+        setAside = { _ in }
         lock = nil
         guard access(path, F_OK) == 0 else {
             throw LedgerError(
@@ -99,9 +105,7 @@ package final class Ledger: Sendable {
         if let pool = try openPool() { return pool }
         return try opening.withLock { _ throws(LedgerError) in
             if let pool = try openPool() { return pool }
-            let opened = try reopening.open()
-            connection.withLock { $0 = .open(opened) }
-            return opened.pool
+            return try reopen()
         }
     }
 
@@ -125,14 +129,13 @@ package final class Ledger: Sendable {
         opening.withLock { _ in
             let isCurrent = connection.withLock { connection in
                 guard case .open(let opened) = connection, opened.pool === failed else { return false }
-                connection = .failed
+                connection = .failed(opened.files)
                 return true
             }
             guard isCurrent else { return }
             try? failed.close()
             // If it cannot be opened now, the next call tries.
-            guard let opened = try? reopening.open() else { return }
-            connection.withLock { $0 = .open(opened) }
+            _ = try? reopen()
         }
     }
 
@@ -217,7 +220,16 @@ package final class Ledger: Sendable {
         return try opened.get()
     }
 
-    private var reopening: DatabaseOpening {
-        DatabaseOpening(path: path, isShared ? .shared : .afterFailure)
+    /// Opens the file again where nothing is open. The caller holds `opening`.
+    private func reopen() throws(LedgerError) -> DatabasePool {
+        let occasion: DatabaseOpening.Occasion = isShared ? .shared : .afterFailure
+        if occasion == .afterFailure, case .failed(let files) = connection.withLock({ $0 }),
+            let aside = try files.setForeignWALAside()
+        {
+            setAside(aside)
+        }
+        let opened = try DatabaseOpening(path: path, occasion).open()
+        connection.withLock { $0 = .open(opened) }
+        return opened.pool
     }
 }

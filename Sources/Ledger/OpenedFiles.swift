@@ -33,4 +33,24 @@ struct OpenedFiles: Sendable {
     var areInPlace: Bool {
         zip(paths, identities).allSatisfy { path, identity in identity != nil && Identity(path) == identity }
     }
+
+    /// Renames the WAL, and its index, where it is still the one that was open and the database beside it is another file, such as a
+    /// backup that was put back: SQLite would take the WAL for that database's own, and destroy it.
+    /// https://www.sqlite.org/howtocorrupt.html#_mispairing_database_files_and_hot_journals_
+    ///
+    /// - Returns: the WAL's new path; nil where there was nothing to rename.
+    func setForeignWALAside() throws(LedgerError) -> String? {
+        let found = paths.map { Identity($0) }
+        guard let database = found[0], database != identities[0], let wal = found[1], wal == identities[1] else {
+            return nil
+        }
+        // The WAL first: without it, its index says nothing; without its index, it would be read.
+        for path in [paths[1], paths[0] + "-shm"] where rename(path, path + ".former") != 0 && errno != ENOENT {
+            throw LedgerError(
+                .storage,
+                reason: "\(path): is another database's and cannot be moved aside, \(String(cString: strerror(errno)))",
+                hint: "Stop sparekey.socket and sparekey.service, remove it, and start them again.")
+        }
+        return paths[1] + ".former"
+    }
 }

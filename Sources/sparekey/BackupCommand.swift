@@ -8,8 +8,9 @@ struct BackupCommand: AsyncParsableCommand {
         commandName: "backup", abstract: "Copy the database into a file, while the daemon runs or not.",
         discussion: """
             The copy is consistent and is read again from end to end before it gets its name. It holds the guests' PINs and has mode \
-            0600. To restore it, stop the daemon, remove the database with its -wal and -shm files, put the copy in its place, give it to \
-            the daemon's user, and start the daemon: what happened since is found by its sweeps.
+            0600. To restore it, stop sparekey.socket and sparekey.service together, for a webhook that reaches the socket starts the daemon \
+            again; remove the database with its -wal and -shm files, put the copy in its place, give it to the daemon's user, and start \
+            the daemon: what happened since is found by its sweeps.
             """)
 
     @Argument(help: ArgumentHelp("Where to put the copy.", valueName: "file"))

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Synchronization
 import Testing
 
 @testable import Ledger
@@ -42,6 +43,40 @@ import Testing
         #expect(bench.ledger.append([message("msg_1")]) == [.stored])
         try FileManager.default.removeItem(atPath: bench.path + suffix)
         #expect(failure(bench.ledger.append([message("msg_2")]))?.code == .storage)
+    }
+
+    /// A backup that is put back beside the WAL of a database that is open, as where a webhook has started the daemon amid a restore.
+    @Test func aDatabaseThatIsPutInItsPlaceDoesNotGetItsWAL() async throws {
+        let backup = try LedgerBench()
+        try await backup.substitute()
+        backup.ledger.close()
+        let folder = try TemporaryFolder()
+        let aside = Mutex<[String]>([])
+        let ledger = try Ledger(path: folder.database, setAside: { file in aside.withLock { $0.append(file) } })
+        #expect(ledger.append([message("msg_1")]) == [.stored])
+        // As `install` does it.
+        try FileManager.default.removeItem(atPath: folder.database)
+        try FileManager.default.copyItem(atPath: backup.path, toPath: folder.database)
+        #expect(failure(ledger.append([message("msg_2")]))?.code == .storage)
+        #expect(ledger.append([message("msg_2")]) == [.stored])
+        #expect(aside.withLock { $0 } == [folder.database + "-wal.former"])
+        ledger.close()
+        #expect(try text(folder.database, "PRAGMA integrity_check") == "ok")
+        #expect(try text(folder.database, "SELECT backup_code FROM substitution_log") == "739146")
+        let found = try query(folder.database, "SELECT svix_id FROM webhook_events WHERE svix_id IN ('msg_1', 'msg_2')")
+        #expect(found.map { $0["svix_id"] as String } == ["msg_2"])
+        #expect(try Data(contentsOf: URL(fileURLWithPath: folder.database + "-wal.former")).isEmpty == false)
+    }
+
+    /// What is acknowledged may be in the WAL alone.
+    @Test func aDatabaseThatIsMovedAwayAndBackKeepsItsWAL() throws {
+        let bench = try LedgerBench()
+        #expect(bench.ledger.append([message("msg_1")]) == [.stored])
+        let away = bench.path + "-away"
+        try FileManager.default.moveItem(atPath: bench.path, toPath: away)
+        for _ in 0..<2 { #expect(failure(bench.ledger.append([message("msg_2")]))?.code == .storage) }
+        try FileManager.default.moveItem(atPath: away, toPath: bench.path)
+        #expect(bench.ledger.append([message("msg_1"), message("msg_2")]) == [.repeated, .stored])
     }
 
     /// After a failed sync the WAL shows what the disk may not hold: it is not built upon.

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import shutil
 import signal
 import socket
 import sqlite3
@@ -229,3 +230,25 @@ def test_stop_with_nothing_to_do(make_daemon, sent):
     idle = socket.create_connection(("127.0.0.1", daemon.port), timeout=PATIENCE)
     assert daemon.stop(sent, seconds=10) == 0
     assert idle.recv(1) == b""
+
+
+def test_a_backup_put_back_under_a_daemon_that_runs(make_daemon, tmp_path):
+    """As where a webhook has started it amid the restore: the restored database does not get the WAL of the one in between."""
+    daemon = make_daemon().start()
+    kept, lost, new = (f"msg_{uuid.uuid4().hex[:27]}" for _ in range(3))
+    event = failure_event("code", "device")
+    assert post(daemon.url, event, message_id=kept).status_code == 204
+    assert daemon.stop() == 0
+    copy = tmp_path / "copy.db"
+    shutil.move(daemon.database, copy)
+    daemon.start()
+    assert post(daemon.url, failure_event("other", "device"), message_id=lost).status_code == 204
+    # As `install` does it.
+    daemon.database.unlink()
+    shutil.copy(copy, daemon.database)
+    until("204", lambda: post(daemon.url, failure_event("new", "device"), message_id=new).status_code == 204)
+    assert daemon.stop() == 0
+    assert daemon.query("pragma integrity_check") == [{"integrity_check": "ok"}]
+    assert {row["svix_id"] for row in daemon.query("select svix_id from webhook_events where svix_id is not null")} == {kept, new}
+    (line,) = [line for line in daemon.log() if line["message"].startswith("The database was replaced while it was open")]
+    assert line["file"] == f"{daemon.database}-wal.former" and line["level"] == "error"

@@ -70,6 +70,7 @@ NAMES = {
     "listen.port is not the socket unit's": {"listening"},
     "The database cannot be used": {"worker", "error"},
     "The database can be used again": set(),
+    "The database was replaced while it was open": {"file"},
     "Webhooks cannot be committed": {"error"},
     "Webhooks are committed again": set(),
     "Seam accepts the API key again": set(),
