@@ -76,3 +76,10 @@ def test_maintainer_scripts(package, script):
     assert path.stat().st_mode & 0o111
     assert subprocess.run(["sh", "-n", path], timeout=60).returncode == 0
     assert "set -e" in path.read_text()
+
+
+def test_the_readme_leaves_no_pattern_to_a_shell_that_may_not_look():
+    """The user's own shell expands what `sudo` is given, and /etc/sparekey is closed to it."""
+    commands = [line for line in ROOT.joinpath("README.md").read_text().splitlines() if line.lstrip().startswith("sudo ")]
+    assert len(commands) > 5
+    assert [line for line in commands if re.search(r"/etc/sparekey/\S*[*?\[]", re.sub(r"'[^']*'", "", line))] == []
