@@ -12,7 +12,8 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         discussion: """
             The webhook gets exactly the event types that Sparekey uses. The secret goes into the file that webhook.secret_file names; where \
             the configuration names none, into /etc/credstore/sparekey.webhook-secret, which systemd hands to the service \
-            (sparekey.NAME.webhook-secret for the configuration /etc/sparekey/NAME.yaml). It is never printed. Running it again changes nothing that is as it should be.
+            (sparekey.NAME.webhook-secret for the configuration /etc/sparekey/NAME.yaml; one that lies elsewhere is no unit's and has \
+            to name a file). It is never printed. Running it again changes nothing that is as it should be.
             """)
 
     @Option(help: ArgumentHelp("The webhook's URL as Seam sees it; else webhook.public_url.", valueName: "url"))
@@ -60,6 +61,14 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
             case .file(let named): path = named
             case .inline: return nil
             case .credential, .nowhere:
+                // What is in the store is the installed service's.
+                if let file = settings.file, settings.unit == nil {
+                    throw failure(
+                        """
+                        Nothing was registered: \(file) is no unit's, so no credential is handed to whoever runs it, and it names no file \
+                        for the secret. Name one with --secret-file and as webhook.secret_file.
+                        """)
+                }
                 path = settings.webhookCredential
                 let folder = (path as NSString).deletingLastPathComponent
                 // As systemd itself would make it.

@@ -115,6 +115,16 @@ def test_a_secret_in_the_configuration_itself(operator, sandbox):
     assert same.returncode == 0 and "is the configured one" in same.stdout
 
 
+def test_a_configuration_of_no_unit_has_to_name_a_file(operator):
+    """The credential store is the installed service's, whose secret it is not."""
+    del operator.daemon.settings["webhook.secret_file"]
+    refused = operator.run("register")
+    assert refused.returncode == 1 and "Nothing was registered" in refused.stderr and "--secret-file" in refused.stderr
+    assert operator.webhooks() == []
+    named = operator.run("register", "--secret-file", operator.secret_file)
+    assert named.returncode == 0 and f"webhook.secret_file: {operator.secret_file}  (in {operator.daemon.config})" in named.stdout
+
+
 def test_failures(operator, sandbox):
     del operator.daemon.settings["webhook.public_url"]
     assert operator.run("register").returncode == 64
