@@ -59,8 +59,8 @@ final class AdminPages: Sendable {
         switch (method, path) {
         case (.get, "/healthz"): return .text(200, "ok\n")
         case (.get, "/readyz"): return readiness()
-        case (.get, "/metrics"): return try await metricsText()
-        case (.get, "/"): return try await statusPage()
+        case (.get, "/metrics"): return await metricsText()
+        case (.get, "/"): return await statusPage()
         default: break
         }
         guard path.hasPrefix("/api/") else { return .json(404, ["error": "not_found"]) }
@@ -107,21 +107,26 @@ final class AdminPages: Sendable {
         return .json(report.isReady ? 200 : 503, report.json)
     }
 
-    private func metricsText() async throws -> Response {
-        try await logMetrics.update(health: health)
+    private func metricsText() async -> Response {
+        await logMetrics.update(health: health)
         return Response(
             200, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],
             body: Array(metrics.text().utf8))
     }
 
-    private func statusPage() async throws -> Response {
-        let overview = try await ledger.overview(now: clock.now())
-        let substitutions = try await ledger.substitutionLog(limit: 20)
-        let page = StatusPage(
-            overview: overview, substitutions: substitutions, report: health.report(),
+    /// 503 where the log cannot be read: a browser shows the page all the same, and no monitor takes it for well.
+    private func statusPage() async -> Response {
+        var page = StatusPage(
+            overview: Overview(now: clock.now()), substitutions: [], report: health.report(),
             acknowledgements: acknowledgements.hours, facts: facts())
+        do {
+            page.overview = try await ledger.overview(now: page.now)
+            page.substitutions = try await ledger.substitutionLog(limit: 20)
+        } catch {
+            page.logFailure = "\(error)"
+        }
         return Response(
-            200,
+            page.logFailure == nil ? 200 : 503,
             headers: [
                 ("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"),
                 ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),

@@ -44,6 +44,12 @@ package final class Metrics: Sendable {
         update(name, .gauge, labels, help) { $0 = value }
     }
 
+    func remove(_ names: Set<String>) {
+        families.withLock { families in
+            for name in names { families[name] = nil }
+        }
+    }
+
     /// A histogram is there from the start, empty.
     ///
     /// - Parameter bounds: upper bounds of the buckets, ascending.

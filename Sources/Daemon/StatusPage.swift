@@ -6,12 +6,14 @@ internal import Time
 
 /// One page for people: whether guests are safe, at a glance and by ear. No script, no external thing, never a PIN.
 struct StatusPage {
-    let overview: Overview
+    var overview: Overview
     /// Rows of `substitution_log`, the newest first.
-    let substitutions: [JSONValue]
+    var substitutions: [JSONValue]
     let report: Health.Report
     let acknowledgements: [AcknowledgementHour]
     let facts: Facts
+    /// Why the log cannot be read: then the page says so, and nothing that would come from there.
+    var logFailure: String?
 
     /// What the daemon knows of itself.
     struct Facts: Sendable {
@@ -46,11 +48,7 @@ struct StatusPage {
         </header>
         <main>
         \(problems)
-        \(guests)
-        \(recentSubstitutions)
-        \(locks)
-        \(plots)
-        \(housekeeping)
+        \(logFailure == nil ? contents : "")
         </main>
         </body>
         </html>
@@ -58,12 +56,16 @@ struct StatusPage {
         """
     }
 
+    private var contents: String {
+        [guests, recentSubstitutions, locks, plots, housekeeping].joined(separator: "\n")
+    }
+
     // MARK: The verdict
 
     private enum Level: String { case well, warn, bad }
 
     private var level: Level {
-        if !report.isReady || overview.guests.contains(where: arrivesSoon) { return .bad }
+        if !report.isReady || logFailure != nil || overview.guests.contains(where: arrivesSoon) { return .bad }
         return report.degraded.isEmpty && overview.guests.isEmpty && overview.openAlerts.isEmpty ? .well : .warn
     }
 
@@ -78,7 +80,11 @@ struct StatusPage {
         return level == .well ? "No guest is at risk, and all works." : "No guest is at risk, but not all is well."
     }
 
-    private var title: String { "Sparekey: \(sentence)" }
+    private var headline: String {
+        logFailure != nil && report.isReady ? "Which guests are at risk cannot be read." : sentence
+    }
+
+    private var title: String { "Sparekey: \(headline)" }
 
     /// The word says what the colour says.
     private var verdict: String {
@@ -88,12 +94,14 @@ struct StatusPage {
             case .warn: "Look"
             case .bad: "Act"
             }
-        return "<p class=\"verdict \(level.rawValue)\" role=\"status\"><strong>\(word).</strong> \(sentence)</p>"
+        return "<p class=\"verdict \(level.rawValue)\" role=\"status\"><strong>\(word).</strong> \(headline)</p>"
     }
 
     private var problems: String {
+        var degraded = report.degraded
+        if let logFailure { degraded.append(("log", logFailure)) }
         let items =
-            report.degraded.map { item in
+            degraded.map { item in
                 let words = Self.problemWords[item.what] ?? item.what.replacing("_", with: " ")
                 return "<li>\(escaped(words + (item.detail.map { ": " + $0 } ?? "")))</li>"
             }
@@ -104,8 +112,9 @@ struct StatusPage {
     }
 
     private static let problemWords = [
-        "database": "Events cannot be committed", "seam_key_refused": "Seam refuses the API key",
-        "seam_unreachable": "Seam cannot be reached", "stalled": "Parts of the daemon make no progress",
+        "database": "Events cannot be committed", "log": "The log cannot be read",
+        "seam_key_refused": "Seam refuses the API key", "seam_unreachable": "Seam cannot be reached",
+        "stalled": "Parts of the daemon make no progress",
         "reload_refused": "The last reload was refused, and the configuration before it goes on",
         "shutting_down": "The daemon is stopping",
     ]

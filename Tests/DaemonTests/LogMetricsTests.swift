@@ -86,6 +86,19 @@ import Time
         #expect(counts == ["1", "1"])
     }
 
+    @Test func whatCannotBeReadIsLeftOut() async throws {
+        defer { end() }
+        let health = Health(pulse: Pulse())
+        await logMetrics.update(health: health)
+        #expect(metrics.text().contains("sparekey_locks_offline 0\n"))
+        ledger.close()
+        health.noteCommit(failure: LedgerError(.storage, reason: "closed", hint: ""))
+        await logMetrics.update(health: health)
+        let gauges = metrics.text().split(separator: "\n").filter { $0.hasSuffix(" gauge") }
+        #expect(gauges == ["# TYPE sparekey_ready gauge"])
+        #expect(metrics.text().contains("sparekey_ready 0\n"))
+    }
+
     @Test func manyWhoAskAtATimeCountOnce() async throws {
         defer { end() }
         for guest in 0..<20 {

@@ -400,6 +400,28 @@ def test_admin_pages(make_daemon):
     assert daemon.metric('sparekey_intake_requests_total{result="204",reason="stored"}') == 1
 
 
+def test_admin_pages_without_the_database(make_daemon, tmp_path):
+    """They tell of the outage; what would be as of before it is left out."""
+    data, away = tmp_path / "data", tmp_path / "away"
+    data.mkdir()
+    daemon = make_daemon(**{"database.path": str(data / "sparekey.db")}).start()
+    assert daemon.metric('sparekey_failovers{state="waiting"}') == 0
+    data.rename(away)
+    assert post(daemon.url, an_event()).status_code == 503
+    scraped = daemon.get("/metrics")
+    assert scraped.status_code == 200 and "sparekey_ready 0\n" in scraped.text
+    assert 'sparekey_intake_requests_total{result="503"' in scraped.text
+    assert "sparekey_failovers" not in scraped.text and "sparekey_guests_at_risk" not in scraped.text
+    page = daemon.get("/")
+    assert page.status_code == 503 and page.headers["content-type"].startswith("text/html")
+    assert "Webhooks cannot be taken now." in page.text and "The log cannot be read: " in page.text
+    assert "guest is at risk" not in page.text
+    away.rename(data)
+    until("readiness", lambda: daemon.metric("sparekey_ready") == 1)
+    assert daemon.metric('sparekey_failovers{state="waiting"}') == 0
+    assert daemon.get("/").status_code == 200
+
+
 def test_hundred_connections_at_once(make_daemon):
     daemon = make_daemon().start()
     statuses = []
