@@ -88,7 +88,7 @@ extension Loader {
             throw Complaint(problem: "\(path) \(problem)", fix: fix + source)
         }
         if given != nil, file.isReadableByOthers {
-            warn(given?.key ?? key.name, "\(path) can be read by others on this machine", fix: "chmod 600 \(path)")
+            warn(given?.key ?? key.name, "\(path) can be read by others on this machine", fix: file.closing(path))
         }
         let secrets = Self.lines(of: file.text)
         if secrets.isEmpty {
@@ -131,14 +131,14 @@ extension Loader {
     }
 
     private mutating func warnIfInlineIsReadable(_ key: SecretKey) {
-        guard isFileReadableByOthers, let file = settings.file else { return }
+        guard let closing = fileClosing else { return }
         for name in key.names where name != key.fileName {
             guard let given = fromFile[name] else { continue }
             settings.warnings.append(
                 Finding(
                     key: name, source: given.source, line: given.line,
                     problem: "is a secret in a file that others on this machine can read",
-                    fix: "chmod 600 \(file), or put the secret into a file of its own and name that as \(key.fileName)")
+                    fix: "\(closing), or put the secret into a file of its own and name that as \(key.fileName)")
             )
         }
     }

@@ -58,7 +58,8 @@ struct Loader {
     var refused: Set<String> = []
     /// Whether what the file does not give can be taken for missing.
     var isFileRead = true
-    var isFileReadableByOthers = false
+    /// The command that keeps others from the file; nil where they cannot read it.
+    var fileClosing: String?
 
     init(environment: [String: String], requireSecrets: Bool) {
         self.environment = environment
@@ -83,7 +84,7 @@ struct Loader {
         do throws(TextFile.Failure) {
             let file = try TextFile.read(path, limitBytes: Self.fileLimitBytes)
             settings.file = path
-            isFileReadableByOthers = file.isReadableByOthers
+            fileClosing = file.isReadableByOthers ? file.closing(path) : nil
             let yaml = YAMLReader(file.text, path: path)
             findings += yaml.findings
             isFileRead = yaml.isRead

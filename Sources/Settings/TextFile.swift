@@ -6,6 +6,7 @@ struct TextFile {
     let text: String
     private let mode: mode_t
     private let owner: uid_t
+    private let group: gid_t
 
     /// Whether others than its owner can read it. A file of root's that a group can read was made so on purpose: that
     /// is how a daemon's user gets at its configuration (`root:sparekey`, 0640).
@@ -14,6 +15,13 @@ struct TextFile {
     static func isReadableByOthers(mode: mode_t, owner: uid_t) -> Bool {
         guard mode & S_IFMT == S_IFREG else { return false }
         return mode & S_IROTH != 0 || (mode & S_IRGRP != 0 && owner != 0)
+    }
+
+    /// The command after which nobody else can read the file at `path`, and whoever runs the daemon still can: a file of root's that
+    /// belongs to another group than root's is read by that group.
+    func closing(_ path: String) -> String {
+        let isForGroup = owner == 0 && group != 0 && mode & S_IRGRP != 0
+        return isForGroup ? "chmod o= \(path)" : "chmod 600 \(path)"
     }
 
     enum Failure: Error, Equatable {
@@ -73,7 +81,7 @@ struct TextFile {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw .notUTF8(line: line(ofInvalidUTF8In: bytes))
         }
-        return TextFile(text: text, mode: status.st_mode, owner: status.st_uid)
+        return TextFile(text: text, mode: status.st_mode, owner: status.st_uid, group: status.st_gid)
     }
 
     private static func readBytes(

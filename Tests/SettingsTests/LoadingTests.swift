@@ -159,6 +159,22 @@ import Testing
             ) == true)
     }
 
+    /// Mode 0600 would lock out the service, which reads it by its group.
+    @Test(.enabled(if: geteuid() == 0, "only root may give files away"))
+    func aFileOfRootsForAGroupStaysThatGroups() throws {
+        let scratch = try Scratch()
+        let key = try scratch.write("key", Sample.apiKey, mode: 0o644)
+        let yaml = "webhook:\n  secret: \(Sample.webhookSecret)\nseam:\n  api_key_file: \(key)\n"
+        let file = try scratch.write("sparekey.yaml", yaml, mode: 0o644)
+        for path in [key, file] { try #require(chown(path, 0, 65_534) == 0) }
+        let settings = try Settings.load(path: file, environment: [:], requireSecrets: true)
+        #expect(
+            settings.warnings.map(\.fix) == [
+                "chmod o= \(file), or put the secret into a file of its own and name that as webhook.secret_file",
+                "chmod o= \(key)",
+            ])
+    }
+
     @Test func restartOnlyKeysAreThoseOfTheContract() {
         #expect(
             Set(Settings.restartOnlyKeys) == [
