@@ -28,7 +28,7 @@ package struct CheckRun: Sendable {
             ),
             ("the ports", ListenCheck(settings: settings)),
             ("the certificate", CertificateCheck(settings: settings, clock: clock, account: account)),
-            ("the database", DatabaseCheck(path: database, account: account, volume: volume)),
+            ("the database", DatabaseCheck(settings, account: account, volume: volume)),
             ("Seam", Self.seamCheck(settings, transport: transport, clock: clock)),
             ("the ways of delivery", DeliveryCheck(settings.delivery, transport: transport, account: account)),
         ]

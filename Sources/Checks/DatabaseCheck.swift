@@ -1,6 +1,6 @@
 internal import Dispatch
 internal import Ledger
-internal import Settings
+package import Settings
 
 /// The database file and its disk. Looks only: it works while the daemon runs, and makes no file.
 package struct DatabaseCheck: Check {
@@ -8,19 +8,24 @@ package struct DatabaseCheck: Check {
     /// A year of one hundred failovers a day takes less.
     private static let comfortableBytes = 1024 * mebibyte
     private static let neededBytes = 100 * mebibyte
-    private static let unitFiles = ["/etc", "/usr/local/lib", "/usr/lib", "/lib"].map {
-        $0 + "/systemd/system/sparekey.service"
-    }
 
     private let path: String
+    private let stateFolder: String?
+    private let unitFiles: [String]
     private let account: ServiceAccount
     private let volume: @Sendable (String) -> Volume?
 
-    /// - Parameter volume: what holds a folder; tests say so themselves.
+    /// - Parameters:
+    ///   - volume: what holds a folder; tests say so themselves.
+    ///   - unitFolders: where systemd looks for units; tests say so themselves.
     package init(
-        path: String, account: ServiceAccount, volume: @escaping @Sendable (String) -> Volume? = { Volume(holding: $0) }
+        _ settings: Settings, account: ServiceAccount,
+        volume: @escaping @Sendable (String) -> Volume? = { Volume(holding: $0) },
+        unitFolders: [String] = ["/etc", "/usr/local/lib", "/usr/lib", "/lib"].map { $0 + "/systemd/system" }
     ) {
-        self.path = path
+        path = settings.database.path
+        stateFolder = settings.stateFolder
+        unitFiles = settings.unitFile.map { file in unitFolders.map { "\($0)/\(file)" } } ?? []
         self.account = account
         self.volume = volume
     }
@@ -36,10 +41,7 @@ package struct DatabaseCheck: Check {
 
     private func look() -> [CheckFinding] {
         guard let facts = FileFacts(folder), facts.isDirectory else {
-            // The unit's StateDirectory=.
-            if FileFacts(folder) == nil, folder == "/var/lib/sparekey",
-                Self.unitFiles.contains(where: { FileFacts($0) != nil })
-            {
+            if FileFacts(folder) == nil, folder == stateFolder, unitFiles.contains(where: { FileFacts($0) != nil }) {
                 return [
                     CheckFinding(
                         "database.new", .ok, "The database and its folder are made at the service's first start",

@@ -17,6 +17,16 @@ extension Settings {
         "/etc/credstore/sparekey." + (instance.map { $0 + "." } ?? "")
     }
 
+    /// The name of the unit's file, for an instance that of the template; nil where there is no unit.
+    package var unitFile: String? {
+        unit.map { _ in instance == nil ? "sparekey.service" : "sparekey@.service" }
+    }
+
+    /// The folder that the unit makes at its start (`StateDirectory=`); nil where there is no unit.
+    package var stateFolder: String? {
+        unit.map { _ in "/var/lib/sparekey" + (instance.map { "/" + $0 } ?? "") }
+    }
+
     private var instance: String? {
         guard let file, file != Self.defaultPath, file.hasPrefix(Self.folder), file.hasSuffix(".yaml") else {
             return nil

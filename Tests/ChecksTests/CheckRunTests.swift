@@ -98,6 +98,24 @@ import Time
         }
     }
 
+    /// Its own, and no other's.
+    @Test func anInstancesFolderIsMadeAtItsStart() async throws {
+        let units = FileManager.default.temporaryDirectory.appending(path: "units-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: units, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: units) }
+        var settings = Settings()
+        settings.file = "/etc/sparekey/a-new-one.yaml"
+        settings.database.path = "/var/lib/sparekey/a-new-one/sparekey.db"
+        func findings() async -> [String] {
+            await DatabaseCheck(settings, account: .ofThisProcess, unitFolders: [units.path]).findings().map(\.id)
+        }
+        #expect(await findings() == ["database.folder"])
+        try Data().write(to: units.appending(path: "sparekey@.service"))
+        #expect(await findings() == ["database.new"])
+        settings.database.path = "/var/lib/sparekey/another/sparekey.db"
+        #expect(await findings() == ["database.folder"])
+    }
+
     // MARK: Seam
 
     @Test(.timeLimit(.minutes(5))) func theKeyIsRefused() async throws {

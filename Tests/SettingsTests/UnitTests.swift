@@ -18,4 +18,13 @@ import Testing
         #expect(settings.unit == unit)
         #expect(settings.credentialStore == store)
     }
+
+    @Test func aUnitsFileAndItsFolder() {
+        var settings = Settings()
+        #expect(settings.unitFile == nil && settings.stateFolder == nil)
+        settings.file = "/etc/sparekey/sparekey.yaml"
+        #expect(settings.unitFile == "sparekey.service" && settings.stateFolder == "/var/lib/sparekey")
+        settings.file = "/etc/sparekey/two.yaml"
+        #expect(settings.unitFile == "sparekey@.service" && settings.stateFolder == "/var/lib/sparekey/two")
+    }
 }
