@@ -22,6 +22,8 @@ package final class Daemon: Sendable {
     private let pages: AdminPages
     let publicServer: Server
     let adminServer: Server
+    /// As they were at the start: a reload does not move the listeners.
+    private let hosts: (listen: String, admin: String)
     /// Nil: plain HTTP.
     let certificate: Certificate?
     let manager: ServiceManager
@@ -99,6 +101,7 @@ package final class Daemon: Sendable {
         let sockets = ActivatedSockets(environment: environment, processID: processID)
         hasSocketUnit = !sockets.webhooks.isEmpty
         let date: @Sendable () -> String = { [clock = surroundings.clock] in clock.now().httpDate }
+        hosts = (settings.listen.host, settings.admin.host)
         publicServer = Server(
             host: settings.listen.host, port: settings.listen.port, sockets: sockets.webhooks,
             limits: settings.listen.limits,
@@ -115,12 +118,11 @@ package final class Daemon: Sendable {
 
     /// Where Seam's webhooks are taken; known once the daemon is ready.
     package var webhookURL: String {
-        let listen = current.settings.listen
-        return Self.url(certificate == nil ? "http" : "https", listen.host, publicServer.port) + listen.path
+        Self.url(certificate == nil ? "http" : "https", hosts.listen, publicServer.port) + current.settings.listen.path
     }
 
     package var adminURL: String {
-        Self.url("http", current.settings.admin.host, adminServer.port)
+        Self.url("http", hosts.admin, adminServer.port)
     }
 
     /// One that can be asked on this machine, also where every address is listened on.

@@ -106,6 +106,11 @@ def test_it_says_how_it_is(make_manager):
     daemon.process.send_signal(signal.SIGHUP)
     manager.wait_for("READY", times=3)
     assert "reload refused" not in manager.status()
+    # Where it listens is the start's, until the next one.
+    daemon.write_config(**{"listen.host": "127.0.0.2", "listen.path": "/elsewhere"})
+    daemon.process.send_signal(signal.SIGHUP)
+    manager.wait_for("READY", times=4)
+    assert f"http://127.0.0.1:{daemon.port}/elsewhere" in manager.status()
     assert manager.count("WATCHDOG") == 0, "nobody has asked for it"
     assert daemon.stop() == 0
     assert manager.count("STOPPING") == 1
