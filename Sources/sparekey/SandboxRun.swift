@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Daemon
 internal import Foundation
 internal import HTTPClient
+internal import JSON
 internal import Policy
 internal import Presentation
 internal import Sandbox
@@ -36,6 +37,7 @@ struct SandboxRun {
 
         let shown = Mutex(false)
         let database = settings.database.path
+        let configuration = try writeConfiguration(database: database)
         let adminURL = Mutex("")
         try await serve(settings) { state, _ in
             let isFirst = shown.withLock { isShown in
@@ -43,7 +45,9 @@ struct SandboxRun {
                 return !isShown
             }
             guard state == .substituted, isFirst else { return }
-            Self.explain(database: database, adminURL: adminURL.withLock { $0 })
+            Self.explain(
+                configuration: configuration, database: database, adminURL: adminURL.withLock { $0 },
+                isDatabaseGiven: environment["SPAREKEY_DATABASE_PATH"] != nil)
         } ready: { daemon in
             adminURL.withLock { $0 = daemon.adminURL }
             _ = model.createWebhook(url: daemon.webhookURL, secret: secret)
@@ -108,15 +112,26 @@ struct SandboxRun {
         return String(cString: folder)
     }
 
-    private static func explain(database: String, adminURL: String) {
-        let program = CommandLine.arguments.first ?? "sparekey"
+    /// What the commands that are shown are to read: the configuration of an installed Sparekey is not for everybody.
+    private func writeConfiguration(database: String) throws -> String {
+        let path = (database as NSString).deletingLastPathComponent + "/sparekey.yaml"
+        // JSON is YAML.
+        let settings: JSONValue = ["database": ["path": .string(database)]]
+        try Data((settings.description + "\n").utf8).write(to: URL(fileURLWithPath: path))
+        return path
+    }
+
+    /// - Parameter isDatabaseGiven: whether the environment names another database, which would count more than the file.
+    private static func explain(configuration: String, database: String, adminURL: String, isDatabaseGiven: Bool) {
+        let name = CommandLine.arguments.first ?? "sparekey"
+        let program = isDatabaseGiven ? "SPAREKEY_DATABASE_PATH=\(database) \(name)" : name
         try? Terminal.write(
             """
 
             A backup code was pulled and recorded. Look at it:
 
-              SPAREKEY_DATABASE_PATH=\(database) \(program) log
-              SPAREKEY_DATABASE_PATH=\(database) \(program) explain $(sqlite3 \(database) 'select original_access_code_id from substitutions')
+              \(program) log --config \(configuration)
+              \(program) explain --config \(configuration) $(sqlite3 \(database) 'select original_access_code_id from substitutions')
               sqlite3 -box \(database) 'select * from substitution_log'
               curl -H 'Authorization: Bearer \(token)' \(adminURL)/api/substitutions
               \(adminURL)/ in a browser

@@ -307,7 +307,9 @@ def test_serve_sandbox(tmp_path):
     try:
         until("backup code", lambda: "Ctrl-C stops it." in shown.stdout.read_text())
         commands = [line.strip() for line in shown.stdout.read_text().splitlines() if line.startswith("  ")]
-        database = re.search(r"SPAREKEY_DATABASE_PATH=(\S+)", "\n".join(commands)).group(1)
+        database = re.search(r"sqlite3 -box (\S+)", "\n".join(commands)).group(1)
+        # As where the configuration of an installed service is not for this user.
+        elsewhere = environment(SPAREKEY_CONFIG=str(tmp_path / "missing.yaml"))
         known = run("--help").stdout
         checked = 0
         for command in commands:
@@ -318,7 +320,7 @@ def test_serve_sandbox(tmp_path):
             name = re.search(r"sparekey (\w+)", command)
             if name and not re.search(rf"^  {name.group(1)} ", known, re.MULTILINE):
                 continue
-            found = subprocess.run(["sh", "-c", command], env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+            found = subprocess.run(["sh", "-c", command], env=elsewhere, capture_output=True, text=True, timeout=PATIENCE)
             assert found.returncode == 0, (command, found.stderr)
             assert found.stdout.strip(), command
             if command.startswith("curl"):
@@ -361,7 +363,7 @@ def test_a_trial_leads_nowhere(tmp_path):
     said = trial.stdout.read_text()
     for key in ("database.path", "delivery.webhook.url", "delivery.command", "heartbeat.url"):
         assert key in said.partition("A backup code")[0], key
-    database = re.search(r"SPAREKEY_DATABASE_PATH=(\S+)", said).group(1)
+    database = re.search(r"sqlite3 -box (\S+)", said).group(1)
     with sqlite3.connect(database) as log:
         assert log.execute("select distinct channel from deliveries").fetchall() == [("manual",)]
 
