@@ -43,6 +43,8 @@ struct ReloadTests {
 
     private static func refuseConfiguration() async throws {
         try await House.with { house in
+            let systemd = try NotifySocket(in: house.folder)
+            try await house.restart(environment: ["NOTIFY_SOCKET": systemd.path])
             let new = House.newSecret()
             house.settings.webhook.secrets = [SecretText(new)]
             house.canBeReloaded = false
@@ -55,7 +57,8 @@ struct ReloadTests {
             house.canBeReloaded = true
             house.settings.seam.baseURL = "ftp://127.0.0.1"
             kill(getpid(), SIGHUP)
-            try await Task.sleep(for: .milliseconds(200))
+            // Once at the start, and after each reload.
+            try await eventually("it is refused, too") { systemd.messages.count { $0.hasPrefix("READY=1\n") } == 3 }
             #expect(try await house.post(noise(), secret: new).status == 401)
             let code = house.guest(on: house.lock())
             house.model.failCode(code)
