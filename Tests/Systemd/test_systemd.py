@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import time
 import uuid
@@ -102,7 +103,17 @@ def test_unconfigured_it_says_what_is_missing_and_rests(machine):
     assert machine.property("sparekey.service", "NRestarts") == "0"
     said = "\n".join(line["MESSAGE"] for line in machine.journal())
     assert "webhook.secret" in said and "seam.api_key" in said
+    # A webhook that waits at the socket has it started again, but not at once.
+    waiting = machine.in_network(lambda: socket.create_connection(("127.0.0.1", 8443), timeout=PATIENCE))
+
+    def starts():
+        return [int(line["__MONOTONIC_TIMESTAMP"]) for line in machine.journal() if line["MESSAGE"].startswith("Starting ")]
+
+    first, second = until("another start", lambda: starts()[1:] and starts()[:2])
+    assert second - first > 9_000_000, "microseconds"
+    waiting.close()
     machine.run("systemctl", "stop", "sparekey.socket")
+    until("the end of its rest", lambda: machine.property("sparekey.service", "ActiveState") == "failed")
     machine.run("systemctl", "reset-failed", "sparekey.service")
 
 
