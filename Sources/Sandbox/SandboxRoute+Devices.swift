@@ -77,18 +77,19 @@ extension SandboxRoute {
 
     private static let updateDevice: Handler = { state, input throws(SandboxError) in
         let id = try deviceID(of: input, in: state)
+        var metadata = state.devices[id]?.customMetadata ?? []
         for member in input.members("custom_metadata") ?? [] {
-            state.devices[id]?.customMetadata.removeAll { $0.key == member.key }
+            metadata.removeAll { $0.key == member.key }
             // Null and the empty string take the key away.
             if member.value == .null || member.value.string?.isEmpty == true { continue }
             guard member.value.string != nil || member.value.bool != nil, !member.key.contains("."),
-                (1...40).contains(member.key.count), (member.value.string?.count ?? 0) <= 500,
-                (state.devices[id]?.customMetadata.count ?? 0) < 50
+                (1...40).contains(member.key.count), (member.value.string?.count ?? 0) <= 500, metadata.count < 50
             else {
                 throw .invalid("custom_metadata", "Up to 50 keys of up to 40 characters, values text or boolean")
             }
-            state.devices[id]?.customMetadata.append(member)
+            metadata.append(member)
         }
+        state.devices[id]?.customMetadata = metadata
         if let name = input.text("name") ?? input.value("properties")?["name"]?.string, name != state.devices[id]?.name
         {
             state.devices[id]?.name = name

@@ -134,6 +134,21 @@ struct APITests {
         #expect(bench.post("/access_codes/create", ["device_id": .string(unknown)]).errorType == "device_not_found")
     }
 
+    @Test("An update of a device that is refused changes nothing")
+    func refusedUpdate() {
+        let bench = Bench()
+        let device = bench.device { $0.customMetadata = [.init("property", "A 1"), .init("floor", "2")] }
+        let before = bench.model.device(device)
+        let refused = bench.post(
+            "/devices/update",
+            [
+                "device_id": .string(device), "name": "Other",
+                "custom_metadata": ["property": "A 2", "floor": .null, "z": 3],
+            ])
+        #expect(refused.errorType == "invalid_input")
+        #expect(bench.model.device(device) == before)
+    }
+
     @Test("Webhooks: created with a Svix secret, updated, listed, deleted")
     func webhooks() throws {
         let bench = Bench()
