@@ -18,15 +18,7 @@ struct SandboxInput: Sendable {
         var issues: [(name: String, message: String)] = []
         var values: JSONValue = [:]
         for parameter in parameters {
-            var value = body[parameter.name]
-            if value == nil {
-                if parameter.isList {
-                    value = query.values(parameter.name).map { .array($0.map(JSONValue.string)) }
-                } else {
-                    value = query.value(parameter.name).map(parameter.value(fromQuery:))
-                }
-            }
-            guard let value else {
+            guard let value = body[parameter.name] ?? parameter.value(in: query) else {
                 if parameter.isRequired { issues.append((parameter.name, "Required")) }
                 continue
             }

@@ -14,15 +14,14 @@ struct SandboxParameter: Sendable {
     var name: String
     var kind: Kind
     var isRequired: Bool
+    /// An empty value in a query is null, as the official clients write it, and as good as none.
+    var isNullable: Bool
 
-    init(_ name: String, _ kind: Kind, required: Bool = false) {
+    init(_ name: String, _ kind: Kind, required: Bool = false, nullable: Bool = false) {
         self.name = name
         self.kind = kind
         isRequired = required
-    }
-
-    var isList: Bool {
-        if case .list = kind { true } else { false }
+        isNullable = nullable
     }
 
     /// What is wrong with a value, in zod's words; nil where nothing is.
@@ -50,9 +49,14 @@ struct SandboxParameter: Sendable {
         }
     }
 
-    /// A value of a query, which is always text.
-    func value(fromQuery text: String) -> JSONValue {
-        switch kind {
+    /// The value in a query, where everything is text.
+    func value(in query: SandboxQuery) -> JSONValue? {
+        if case .list = kind { return query.values(name).map { .array($0.map(JSONValue.string)) } }
+        if kind == .object, let members = query.members(name) {
+            return .object(members.map { .init($0.key, $0.value.isEmpty ? .null : .string($0.value)) })
+        }
+        guard let text = query.value(name), !(isNullable && text.isEmpty) else { return nil }
+        return switch kind {
         case .boolean: text == "true" ? true : text == "false" ? false : .string(text)
         case .number: Double(text).flatMap { $0.isFinite ? .number($0) : nil } ?? .string(text)
         default: .string(text)

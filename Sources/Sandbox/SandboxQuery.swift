@@ -22,6 +22,15 @@ struct SandboxQuery: Sendable {
         return found.flatMap { $0.value.split(separator: ",").map(String.init) }
     }
 
+    /// The members of an object, `name.key=a`, ordered by key as those of a body are; of several with one key the last.
+    func members(_ name: String) -> [(key: String, value: String)]? {
+        var found: [String: String] = [:]
+        for item in items where item.name.hasPrefix(name + ".") {
+            found[String(item.name.dropFirst(name.count + 1))] = item.value
+        }
+        return found.isEmpty ? nil : found.sorted { $0.key < $1.key }.map { (key: $0.key, value: $0.value) }
+    }
+
     /// Nil where the escapes or the UTF-8 are broken.
     private static func decoded(_ text: some Collection<UInt8>) -> String? {
         var bytes: [UInt8] = []

@@ -12,7 +12,7 @@ extension SandboxRoute {
                 .init("device_id", .uuid), .init("access_code_ids", .list(.uuid)), .init("access_method_id", .uuid),
                 .init("access_grant_id", .uuid), .init("access_grant_key", .text), .init("customer_key", .text),
                 .init("user_identifier_key", .text), .init("search", .text), .init("limit", .number),
-                .init("page_cursor", .text),
+                .init("page_cursor", .text, nullable: true),
             ], listCodes),
         SandboxRoute(
             "/access_codes/create", ["POST"],
@@ -45,8 +45,8 @@ extension SandboxRoute {
         SandboxRoute(
             "/access_codes/unmanaged/list", ["GET", "POST"],
             [
-                .init("device_id", .uuid, required: true), .init("limit", .number), .init("page_cursor", .text),
-                .init("search", .text),
+                .init("device_id", .uuid, required: true), .init("limit", .number),
+                .init("page_cursor", .text, nullable: true), .init("search", .text),
             ]
         ) { state, input throws(SandboxError) in
             let id = try input.required("device_id")

@@ -17,7 +17,8 @@ extension SandboxRoute {
             [
                 .init("device_ids", .list(.uuid)), .init("connected_account_id", .uuid),
                 .init("connected_account_ids", .list(.uuid)), .init("search", .text), .init("limit", .number),
-                .init("page_cursor", .text), .init("device_type", .text), .init("device_types", .list(.text)),
+                .init("page_cursor", .text, nullable: true), .init("device_type", .text),
+                .init("device_types", .list(.text)),
                 .init("manufacturer", .text), .init("created_before", .timestamp),
                 .init("custom_metadata_has", .object),
             ], listDevices),
@@ -65,15 +66,19 @@ extension SandboxRoute {
         if let text = input.text("search") {
             devices = devices.filter { $0.id.hasPrefix(text) || $0.name.contains(text) }
         }
-        for wanted in input.members("custom_metadata_has") ?? [] {
+        // "Specify null to match a key that is unset. A key given an empty string is omitted from the filter."
+        for wanted in input.members("custom_metadata_has") ?? [] where wanted.value != "" {
             devices = devices.filter { device in
                 let found = device.customMetadata.first { $0.key == wanted.key }?.value
-                return wanted.value == .null ? found == nil : found == wanted.value
+                return wanted.value == .null ? found == nil : found.map(text(of:)) == text(of: wanted.value)
             }
         }
         let (page, pagination) = try input.page(devices, id: \.id, defaultLimit: 500)
         return ["devices": .array(page.map { json(of: $0, state) }), "pagination": pagination]
     }
+
+    /// Metadata are compared as text: a query has nothing else.
+    private static func text(of value: JSONValue) -> String { value.string ?? value.description }
 
     private static let updateDevice: Handler = { state, input throws(SandboxError) in
         let id = try deviceID(of: input, in: state)

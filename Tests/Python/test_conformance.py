@@ -14,7 +14,7 @@ import pytest
 import requests
 import svix.webhooks
 from openapi_schema_validator import OAS30Validator, oas30_format_checker
-from seam import Seam, SeamHttpApiError, SeamHttpInvalidInputError, SeamHttpUnauthorizedError, SeamWebhook
+from seam import NULL, Seam, SeamHttpApiError, SeamHttpInvalidInputError, SeamHttpUnauthorizedError, SeamWebhook
 
 from processes import Receiver, Sandbox, text, until
 
@@ -153,6 +153,11 @@ def test_workspace_and_devices(sandbox, seam, subtests):
     with subtests.test(msg="SDK devices.update"):
         seam.devices.update(device_id=device_id, custom_metadata={"property": "A 1", "vip": True})
         equal(seam.devices.get(device_id=device_id).custom_metadata["property"], "A 1")
+    with subtests.test(msg="SDK devices.list custom_metadata_has"):
+        def having(**wanted):
+            return [found.device_id for found in seam.devices.list(device_ids=[device_id], custom_metadata_has=wanted)]
+        equal((having(property="A 1", vip=True), having(property="A 1", floor=NULL)), ([device_id], [device_id]))
+        equal((having(property="A 2"), having(vip=NULL)), ([], []))
     with subtests.test(msg="PATCH /devices/update"):
         sandbox.call("PATCH", "/devices/update", body={"device_id": device_id, "custom_metadata": {"vip": None}})
     with subtests.test(msg="SDK devices.simulate"):
