@@ -12,10 +12,12 @@ package struct SandboxRequest: Sendable {
     package var body: [UInt8]
     /// From this machine: only then `/sandbox/…` is there.
     package var isLocal: Bool
+    /// `http` or `https`.
+    package var scheme: String
 
     package init(
         method: String, path: String, query: String? = nil, headers: [(name: String, value: String)] = [],
-        body: [UInt8] = [], isLocal: Bool = true
+        body: [UInt8] = [], isLocal: Bool = true, scheme: String = "http"
     ) {
         self.method = method
         self.path = path
@@ -23,6 +25,7 @@ package struct SandboxRequest: Sendable {
         self.headers = headers
         self.body = body
         self.isLocal = isLocal
+        self.scheme = scheme
     }
 
     func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
@@ -77,7 +80,7 @@ package struct SandboxAPI: Sendable {
         if route.needsKey { try authorize(request, key: state.options.apiKey) }
         let parameters = try SandboxInput(
             route.parameters, query: query, body: try body.get(), path: route.path,
-            host: request.header("host") ?? "localhost", now: now)
+            origin: "\(request.scheme)://\(request.header("host") ?? "localhost")", now: now)
         var json = try route.handler(&state, parameters)
         json["ok"] = true
         return answer(json, faults, &state)

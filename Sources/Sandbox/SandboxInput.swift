@@ -6,13 +6,13 @@ struct SandboxInput: Sendable {
     let path: String
     /// This Seam's time.
     let now: Timestamp
-    /// `Host` as sent, for `next_page_url`.
-    let host: String
+    /// The scheme and `Host` as sent, for `next_page_url`.
+    let origin: String
     private let values: JSONValue
 
     /// - Throws: 400 `invalid_input` with every parameter that is missing or of the wrong form.
     init(
-        _ parameters: [SandboxParameter], query: SandboxQuery, body: JSONValue, path: String, host: String,
+        _ parameters: [SandboxParameter], query: SandboxQuery, body: JSONValue, path: String, origin: String,
         now: Timestamp
     ) throws(SandboxError) {
         var issues: [(name: String, message: String)] = []
@@ -31,7 +31,7 @@ struct SandboxInput: Sendable {
         guard issues.isEmpty else { throw .invalid(issues) }
         self.values = values
         self.path = path
-        self.host = host
+        self.origin = origin
         self.now = now
     }
 
@@ -80,7 +80,11 @@ struct SandboxInput: Sendable {
         let end = min(items.count, start + limit)
         let hasNext = end < items.count
         let cursor = hasNext ? fingerprint + "." + id(items[end - 1]) : nil
-        let url = cursor.map { "http://\(host)\(path)?page_cursor=\($0)" }
+        let url = cursor.map { cursor in
+            var query = query
+            query.append("page_cursor", .string(cursor))
+            return "\(origin)\(path)?\(query.text)"
+        }
         return (
             items[start..<end],
             [
@@ -89,12 +93,17 @@ struct SandboxInput: Sendable {
         )
     }
 
+    /// Every parameter but the cursor, the same whether they came in a query or in a body.
+    private var query: SandboxQuery {
+        var query = SandboxQuery()
+        for member in values.members ?? [] where member.key != "page_cursor" { query.append(member.key, member.value) }
+        return query
+    }
+
     /// FNV-1a over the path and every parameter but the cursor.
     private var fingerprint: String {
-        var query = values
-        query["page_cursor"] = nil
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in Array(path.utf8) + query.bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        for byte in "\(path)?\(query.text)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
         return String(hash, radix: 16)
     }
 }

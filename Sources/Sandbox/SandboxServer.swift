@@ -30,11 +30,12 @@ package final class SandboxServer: Sendable {
         limits.responseTimeout = nil
         limits.writeTimeout = .seconds(600)
         self.host = host
-        scheme = tls == nil ? "http" : "https"
+        let scheme = tls == nil ? "http" : "https"
+        self.scheme = scheme
         sender = WebhookSender(model: model, transport: transport, clock: clock)
         let wire = tls.map { tls in { @Sendable () -> any Wire in TLSWire(tls) } }
         server = Server(host: host, port: port, limits: limits, wire: wire) { @Sendable request, responder in
-            let request = SandboxRequest(request)
+            let request = SandboxRequest(request, scheme: scheme)
             let answer = api.handle(request)
             onAnswer?(request.method, request.path, answer)
             SandboxServer.carryOut(answer, with: responder)
@@ -80,7 +81,7 @@ package final class SandboxServer: Sendable {
 }
 
 extension SandboxRequest {
-    fileprivate init(_ request: Request) {
+    fileprivate init(_ request: Request, scheme: String) {
         let method =
             switch request.method {
             case .get: "GET"
@@ -97,6 +98,7 @@ extension SandboxRequest {
             query: request.query.map { String(decoding: $0, as: UTF8.self) },
             headers: request.headers.map {
                 (name: String(decoding: $0.name, as: UTF8.self), value: String(decoding: $0.value, as: UTF8.self))
-            }, body: request.body, isLocal: request.peer.hasPrefix("127.") || request.peer.hasPrefix("[::1]:"))
+            }, body: request.body, isLocal: request.peer.hasPrefix("127.") || request.peer.hasPrefix("[::1]:"),
+            scheme: scheme)
     }
 }

@@ -54,6 +54,7 @@ package struct SandboxTransport: HTTPTransport {
         headers.append(("host", String(rest[..<slash])))
         return SandboxRequest(
             method: request.method, path: target.first.map(String.init) ?? "/",
-            query: target.count > 1 ? String(target[1]) : nil, headers: headers, body: request.body ?? [])
+            query: target.count > 1 ? String(target[1]) : nil, headers: headers, body: request.body ?? [],
+            scheme: String(request.url[..<scheme.lowerBound]))
     }
 }

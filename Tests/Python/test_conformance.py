@@ -150,6 +150,13 @@ def test_workspace_and_devices(sandbox, seam, subtests):
         paginator = seam.create_paginator(seam.devices.list, {"limit": 2})
         found = paginator.flatten_to_list()
         that(len(found) >= 4 and len({item.device_id for item in found}) == len(found), "pages repeat or miss devices")
+    with subtests.test(msg="the URL of the next page"):
+        pages = [sandbox.call("POST", "/devices/list", body={"limit": 2, "device_types": ["schlage_lock"]})]
+        while following := pages[-1]["pagination"]["next_page_url"]:
+            answer = sandbox.session.get(following, headers={"authorization": f"Bearer {KEY}"}, timeout=10)
+            equal(answer.status_code, 200)
+            pages.append(answer.json())
+        equal([item["device_id"] for page in pages for item in page["devices"]], [item.device_id for item in found])
     with subtests.test(msg="SDK devices.update"):
         seam.devices.update(device_id=device_id, custom_metadata={"property": "A 1", "vip": True})
         equal(seam.devices.get(device_id=device_id).custom_metadata["property"], "A 1")

@@ -3,7 +3,7 @@ import Sandbox
 import Testing
 import Time
 
-/// What the parameters of a list leave in it.
+/// What the parameters of a list leave in it, and where its next page is.
 struct FilterTests {
     private func names(_ answer: Answer) -> [String]? {
         answer["devices"]?.array?.compactMap { $0["display_name"]?.string }
@@ -35,6 +35,48 @@ struct FilterTests {
         #expect(posted(["vip": ""]) == ["First", "Second"])
         #expect(posted(["property": "A 1", "vip": true]) == ["First"])
         #expect(bench.get("/devices/list", "custom_metadata_has=x").errorType == "invalid_input")
+    }
+
+    @Test("The URL of the next page leads to it, whichever way the first was asked for")
+    func nextPages() throws {
+        let bench = Bench()
+        for number in 0..<5 {
+            _ = bench.device {
+                $0.name = "Door & \(number)"
+                $0.customMetadata = [.init("property", "50 % + ä"), .init("vip", true)]
+            }
+        }
+        _ = bench.device { $0.name = "Gate" }
+        let first = bench.post(
+            "/devices/list",
+            [
+                "limit": 2, "search": "Door &", "device_types": ["schlage_lock", "nuki_lock"],
+                "created_before": "2027-01-01T00:00:00+01:00",
+                "custom_metadata_has": ["property": "50 % + ä", "vip": true, "floor": .null, "wing": ""],
+            ])
+        var found = names(first) ?? []
+        var next = first["pagination"]?["next_page_url"]?.string
+        while let url = next, found.count < 10 {
+            let parts = url.split(separator: "?", maxSplits: 1)
+            #expect(parts.first == "http://seam.test/devices/list")
+            let page = bench.get("/devices/list", parts.last.map(String.init))
+            #expect(page.status == 200)
+            found += names(page) ?? []
+            next = page["pagination"]?["next_page_url"]?.string
+        }
+        #expect(found == (0..<5).map { "Door & \($0)" })
+    }
+
+    @Test("The URL of the next page has the scheme of the request")
+    func schemeOfTheNextPage() throws {
+        let bench = Bench()
+        for _ in 0..<2 { _ = bench.device() }
+        let answer = bench.api.handle(
+            SandboxRequest(
+                method: "GET", path: "/devices/list", query: "limit=1",
+                headers: [("host", "seam.test"), ("authorization", "Bearer seam_test1")], scheme: "https"))
+        let url = try #require(Answer(answer)["pagination"]?["next_page_url"]?.string)
+        #expect(url.hasPrefix("https://seam.test/devices/list?limit=1&page_cursor="))
     }
 
     @Test("An empty page cursor is the client's NULL: the first page")
