@@ -36,6 +36,7 @@ struct SandboxInput: Sendable {
     }
 
     func has(_ name: String) -> Bool { values[name] != nil }
+    func hasAny(of parameters: [SandboxParameter]) -> Bool { parameters.contains { has($0.name) } }
     func value(_ name: String) -> JSONValue? { values[name] }
     func text(_ name: String) -> String? { values[name]?.string }
     func texts(_ name: String) -> [String]? { values[name]?.array?.compactMap(\.string) }

@@ -9,11 +9,9 @@ extension SandboxRoute {
         SandboxRoute(
             "/access_codes/list", ["GET", "POST"],
             [
-                .init("device_id", .uuid), .init("access_code_ids", .list(.uuid)), .init("access_method_id", .uuid),
-                .init("access_grant_id", .uuid), .init("access_grant_key", .text), .init("customer_key", .text),
-                .init("user_identifier_key", .text), .init("search", .text), .init("limit", .number),
-                .init("page_cursor", .text, nullable: true),
-            ], listCodes),
+                .init("device_id", .uuid), .init("access_code_ids", .list(.uuid)), .init("search", .text),
+                .init("limit", .number), .init("page_cursor", .text, nullable: true),
+            ] + ownersOfCodes, listCodes),
         SandboxRoute(
             "/access_codes/create", ["POST"],
             [
@@ -56,6 +54,12 @@ extension SandboxRoute {
         },
     ]
 
+    /// This workspace has no grants, customers or users.
+    private static let ownersOfCodes: [SandboxParameter] = [
+        .init("access_method_id", .uuid), .init("access_grant_id", .uuid), .init("access_grant_key", .text),
+        .init("customer_key", .text), .init("user_identifier_key", .text),
+    ]
+
     private static let getCode: Handler = { state, input throws(SandboxError) in
         var found: SandboxCode?
         if let id = input.text("access_code_id") {
@@ -74,10 +78,7 @@ extension SandboxRoute {
     }
 
     private static let listCodes: Handler = { state, input throws(SandboxError) in
-        let filters = [
-            "device_id", "access_code_ids", "access_method_id", "access_grant_id", "access_grant_key", "customer_key",
-            "search", "user_identifier_key",
-        ]
+        let filters = ["device_id", "access_code_ids", "search"] + ownersOfCodes.map(\.name)
         guard filters.contains(where: input.has) else {
             throw .invalid("device_id", "Must provide at least one of " + filters.joined(separator: ", "))
         }
@@ -96,12 +97,7 @@ extension SandboxRoute {
         if let text = input.text("search") {
             codes = codes.filter { $0.name?.contains(text) == true || $0.pin.contains(text) || $0.id.contains(text) }
         }
-        // This workspace has no grants, customers or users.
-        if ["access_method_id", "access_grant_id", "access_grant_key", "customer_key", "user_identifier_key"].contains(
-            where: input.has)
-        {
-            codes = []
-        }
+        if input.hasAny(of: ownersOfCodes) { codes = [] }
         let (page, pagination) = try input.page(codes, id: \.id, defaultLimit: 55_000)
         return ["access_codes": .array(page.compactMap { state.json(of: $0) }), "pagination": pagination]
     }

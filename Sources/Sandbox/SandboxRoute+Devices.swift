@@ -21,7 +21,7 @@ extension SandboxRoute {
                 .init("device_types", .list(.text)),
                 .init("manufacturer", .text), .init("created_before", .timestamp),
                 .init("custom_metadata_has", .object),
-            ], listDevices),
+            ] + ownersOfDevices, listDevices),
         SandboxRoute(
             "/devices/update", ["PATCH", "POST"],
             [
@@ -54,6 +54,12 @@ extension SandboxRoute {
         device.json(workspaceID: state.workspaceID, accountID: state.accountID)
     }
 
+    /// This workspace has no customers, users, spaces or Connect Webviews.
+    private static let ownersOfDevices: [SandboxParameter] = [
+        .init("connect_webview_id", .uuid), .init("customer_key", .text), .init("space_id", .uuid),
+        .init("unstable_location_id", .uuid, nullable: true), .init("user_identifier_key", .text),
+    ]
+
     private static let listDevices: Handler = { state, input throws(SandboxError) in
         var devices = state.devices.values.sorted { $0.order < $1.order }
         if let ids = input.texts("device_ids") { devices = devices.filter { ids.contains($0.id) } }
@@ -66,6 +72,7 @@ extension SandboxRoute {
         if let text = input.text("search") {
             devices = devices.filter { $0.id.hasPrefix(text) || $0.name.contains(text) }
         }
+        if input.hasAny(of: ownersOfDevices) { devices = [] }
         // "Specify null to match a key that is unset. A key given an empty string is omitted from the filter."
         for wanted in input.members("custom_metadata_has") ?? [] where wanted.value != "" {
             devices = devices.filter { device in

@@ -27,9 +27,18 @@ extension SandboxRoute {
                 .init("event_types", .list(.text)), .init("event_ids", .list(.uuid)), .init("device_id", .uuid),
                 .init("device_ids", .list(.uuid)), .init("access_code_id", .uuid),
                 .init("access_code_ids", .list(.uuid)),
-                .init("connected_account_id", .uuid), .init("customer_key", .text), .init("limit", .number),
-                .init("unstable_offset", .number),
-            ], listEvents),
+                .init("connected_account_id", .uuid), .init("limit", .number), .init("unstable_offset", .number),
+            ] + strangersToEvents, listEvents),
+    ]
+
+    /// This workspace has no grants, access systems, customers, users, spaces or Connect Webviews: no event is of one.
+    private static let strangersToEvents: [SandboxParameter] = [
+        .init("access_grant_id", .uuid), .init("access_grant_ids", .list(.uuid)), .init("access_method_id", .uuid),
+        .init("access_method_ids", .list(.uuid)), .init("acs_access_group_id", .uuid),
+        .init("acs_credential_id", .uuid), .init("acs_encoder_id", .uuid), .init("acs_entrance_id", .uuid),
+        .init("acs_system_id", .uuid), .init("acs_system_ids", .list(.uuid)), .init("acs_user_id", .uuid),
+        .init("connect_webview_id", .uuid), .init("customer_key", .text), .init("space_id", .uuid),
+        .init("space_ids", .list(.uuid)), .init("user_identity_id", .uuid),
     ]
 
     private static let listEvents: Handler = { state, input throws(SandboxError) in
@@ -50,13 +59,16 @@ extension SandboxRoute {
         let codes = (input.texts("access_code_ids") ?? input.text("access_code_id").map { [$0] }).map(Set.init)
         let devices = (input.texts("device_ids") ?? input.text("device_id").map { [$0] }).map(Set.init)
         let ids = input.texts("event_ids").map(Set.init)
+        let account = input.text("connected_account_id")
         // Both ends are exclusive (Seam's API reference).
         var events = state.events.filter { event in
             (after.map { event.createdAt > $0 } ?? true) && (before.map { event.createdAt < $0 } ?? true)
                 && (types?.contains(event.type) ?? true) && (ids?.contains(event.id) ?? true)
                 && (codes.map { event.accessCodeID.map($0.contains) ?? false } ?? true)
                 && (devices.map { event.deviceID.map($0.contains) ?? false } ?? true)
+                && (account.map { event.json["connected_account_id"]?.string == $0 } ?? true)
         }
+        if input.hasAny(of: strangersToEvents) { events = [] }
         if state.options.eventsNewestFirst { events.reverse() }
         let offset = input.integer("unstable_offset", in: 0...10_000_000) ?? 0
         let limit = input.integer("limit", in: 1...10_000) ?? 500

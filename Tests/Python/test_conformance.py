@@ -331,6 +331,9 @@ def test_events(sandbox, seam, device_id, stay, subtests):
     both(subtests, sandbox, "/events/get", {"event_id": found[0].event_id})
     both(subtests, sandbox, "/events/list", {"since": since, "limit": 500})
     both(subtests, sandbox, "/events/list", {"since": since, "device_id": device_id})
+    for name in ("connected_account_id", "space_id", "access_grant_ids"):
+        with subtests.test(msg=f"SDK events.list {name} of none"):
+            equal(seam.events.list(since=since, **{name: [UNKNOWN_ID] if name.endswith("s") else UNKNOWN_ID}), [])
 
 
 def test_webhooks(sandbox, seam, device_id, stay, subtests):

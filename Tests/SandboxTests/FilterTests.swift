@@ -5,6 +5,8 @@ import Time
 
 /// What the parameters of a list leave in it, and where its next page is.
 struct FilterTests {
+    private static let elsewhere = "00000000-0000-4000-8000-000000000000"
+
     private func names(_ answer: Answer) -> [String]? {
         answer["devices"]?.array?.compactMap { $0["display_name"]?.string }
     }
@@ -35,6 +37,44 @@ struct FilterTests {
         #expect(posted(["vip": ""]) == ["First", "Second"])
         #expect(posted(["property": "A 1", "vip": true]) == ["First"])
         #expect(bench.get("/devices/list", "custom_metadata_has=x").errorType == "invalid_input")
+    }
+
+    @Test(
+        "Devices of what this workspace has none of are none",
+        arguments: [
+            "connect_webview_id", "connected_account_id", "customer_key", "space_id", "unstable_location_id",
+            "user_identifier_key",
+        ])
+    func noDevices(parameter: String) {
+        let bench = Bench()
+        _ = bench.device()
+        #expect(names(bench.get("/devices/list", "\(parameter)=\(Self.elsewhere)")) == [])
+    }
+
+    @Test(
+        "Events of what this workspace has none of are none",
+        arguments: [
+            "access_grant_id", "access_grant_ids", "access_method_id", "access_method_ids", "acs_access_group_id",
+            "acs_credential_id", "acs_encoder_id", "acs_entrance_id", "acs_system_id", "acs_system_ids", "acs_user_id",
+            "connect_webview_id", "connected_account_id", "customer_key", "space_id", "space_ids", "user_identity_id",
+        ])
+    func noEvents(parameter: String) {
+        let bench = Bench()
+        _ = bench.device()
+        let since = "since=2020-01-01T00:00:00Z"
+        #expect(bench.get("/events/list", since)["events"]?.array?.isEmpty == false)
+        #expect(bench.get("/events/list", "\(since)&\(parameter)=\(Self.elsewhere)")["events"] == [])
+    }
+
+    @Test("Events of the connected account are those of its devices")
+    func eventsOfTheAccount() throws {
+        let bench = Bench()
+        _ = bench.device()
+        bench.model.emitEvent("lock.newer", members: [])
+        let device = bench.post("/devices/list")["devices"]?.array?.first
+        let account = try #require(device?["connected_account_id"]?.string)
+        let answer = bench.get("/events/list", "since=2020-01-01T00:00:00Z&connected_account_id=\(account)")
+        #expect(answer["events"]?.array?.compactMap { $0["event_type"]?.string } == ["device.added"])
     }
 
     @Test("The URL of the next page leads to it, whichever way the first was asked for")
