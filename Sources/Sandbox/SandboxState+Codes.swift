@@ -7,27 +7,37 @@ extension SandboxState {
     mutating func add(_ newCode: SandboxCode, at now: Timestamp) {
         var code = newCode
         code.order = nextOrder()
-        let device = devices[code.deviceID]
-        let lead = device?.schedulesNatively == false ? options.justInTimeLead : options.nativeSchedulingLead
-        let programmingAt = max(now, (code.startsAt ?? now) - lead)
-        if code.status == .unset {
-            if programmingAt > now {
-                code.mutations = [
-                    SandboxMutation(code: "deferring_creation", createdAt: now, scheduledAt: programmingAt)
-                ]
-            } else {
-                code.mutations = [SandboxMutation(code: "creating", createdAt: now)]
-            }
-            agenda.add(.beginSetting(code.id), at: programmingAt + options.settingDelay)
-        }
+        if code.status == .unset { planSetting(of: &code, at: now) }
         if let endsAt = code.endsAt { agenda.add(.expire(code.id), at: endsAt) }
         codes[code.id] = code
         emit("access_code.created", code: code, at: now)
         if code.status == .set { emit("access_code.set_on_device", code: code, at: now, Self.pin(of: code)) }
     }
 
+    /// Puts the programming of a code that is not on its lock on the agenda, and shows what it waits for.
+    mutating func planSetting(of code: inout SandboxCode, at now: Timestamp) {
+        let programmingAt = max(now, programmingTime(of: code) ?? now)
+        code.mutations.removeAll { $0.code == "creating" || $0.code == "deferring_creation" }
+        let mutation =
+            programmingAt > now
+            ? SandboxMutation(code: "deferring_creation", createdAt: now, scheduledAt: programmingAt)
+            : SandboxMutation(code: "creating", createdAt: now)
+        code.mutations.insert(mutation, at: 0)
+        agenda.add(.beginSetting(code.id), at: programmingAt + options.settingDelay)
+    }
+
+    /// Nil: at once.
+    private func programmingTime(of code: SandboxCode) -> Timestamp? {
+        let schedules = devices[code.deviceID]?.schedulesNatively != false
+        return code.startsAt.map { $0 - (schedules ? options.nativeSchedulingLead : options.justInTimeLead) }
+    }
+
     mutating func beginSetting(_ id: String, at instant: Timestamp) {
         guard var code = codes[id], code.status == .unset, !code.isScheduledOnDevice else { return }
+        // The start may have moved since this was put on the agenda.
+        if let programmingAt = programmingTime(of: code), programmingAt > instant {
+            return agenda.add(.beginSetting(id), at: programmingAt + options.settingDelay)
+        }
         code.status = .setting
         code.mutations.removeAll { $0.code == "deferring_creation" }
         if !code.mutations.contains(where: { $0.code == "creating" }) {
@@ -70,11 +80,11 @@ extension SandboxState {
     }
 
     mutating func start(_ id: String, at instant: Timestamp) {
-        guard var code = codes[id], code.isScheduledOnDevice, code.status == .unset, !code.isBroken,
-            let startsAt = code.startsAt
-        else { return }
-        guard startsAt <= instant else { return agenda.add(.start(id), at: startsAt) }
+        guard var code = codes[id], code.isScheduledOnDevice, code.status == .unset, !code.isBroken else { return }
+        if let startsAt = code.startsAt, startsAt > instant { return agenda.add(.start(id), at: startsAt) }
         code.status = .set
+        // Where it has become ongoing meanwhile, there is no schedule any more.
+        code.isScheduledOnDevice = code.startsAt != nil
         codes[id] = code
         emit("access_code.set_on_device", code: code, at: instant, Self.pin(of: code))
     }

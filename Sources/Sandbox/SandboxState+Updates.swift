@@ -35,7 +35,11 @@ extension SandboxState {
             code.endsAt = endsAt
             code.isTimeBound = startsAt != nil && endsAt != nil
             if let endsAt { agenda.add(.expire(id), at: endsAt) }
-            if code.isScheduledOnDevice, code.status == .unset, let startsAt { agenda.add(.start(id), at: startsAt) }
+            switch (code.status, code.isScheduledOnDevice) {
+            case (.unset, true): agenda.add(.start(id), at: startsAt ?? now)
+            case (.unset, false): planSetting(of: &code, at: now)
+            default: code.isScheduledOnDevice = code.isScheduledOnDevice && startsAt != nil
+            }
         }
         if let allowed = change.isExternalModificationAllowed { code.isExternalModificationAllowed = allowed }
         for mutation in mutations {

@@ -157,6 +157,59 @@ struct LifeCycleTests {
         #expect(bench.model.code(id) == nil)
     }
 
+    private func update(_ id: String, _ members: JSONValue, in bench: Bench) {
+        var body = members
+        body["access_code_id"] = .string(id)
+        #expect(bench.post("/access_codes/update", body).status == 200)
+    }
+
+    @Test("A deferred code whose stay moves is programmed by its new start, not by the old one")
+    func movesBeforeProgramming() {
+        let bench = Bench()
+        let id = bench.code(on: bench.device(), startsIn: .seconds(30 * 86_400))
+        bench.advance(.seconds(10))
+        let start = bench.model.now + .seconds(3600)
+        update(id, ["starts_at": .string(start.description)], in: bench)
+        #expect(bench.model.code(id)?.mutations.map(\.code) == ["creating", "updating_time_frame"])
+        bench.advance(.seconds(2))
+        #expect(bench.model.code(id)?.isScheduledOnDevice == true)
+        #expect(bench.model.code(id)?.mutations.isEmpty == true)
+        bench.advance(.seconds(3600))
+        #expect(bench.model.code(id)?.status == .set)
+
+        let later = bench.code(on: bench.device(), startsIn: .seconds(100 * 3600))
+        let (newStart, newEnd) = (bench.model.now + .seconds(30 * 86_400), bench.model.now + .seconds(40 * 86_400))
+        update(
+            later, ["starts_at": .string(newStart.description), "ends_at": .string(newEnd.description)], in: bench)
+        let shown = bench.get("/access_codes/get", "access_code_id=\(later)")["access_code"]?["pending_mutations"]
+        #expect(shown?.array?.first?["scheduled_at"]?.string == (newStart - .seconds(72 * 3600)).description)
+        bench.advance(.seconds(29 * 3600))
+        #expect(bench.model.code(later)?.isOnDevice == false)
+        #expect(bench.model.code(later)?.status == .unset)
+        bench.advance(.seconds(27 * 86_400 - 29 * 3600 + 2))
+        #expect(bench.model.code(later)?.isScheduledOnDevice == true)
+    }
+
+    @Test("A code that becomes ongoing before its stay is set, scheduled on the lock or not yet")
+    func becomesOngoing() {
+        let bench = Bench()
+        let scheduled = bench.code(on: bench.device(), startsIn: .seconds(3600))
+        let deferred = bench.code(on: bench.device(), startsIn: .seconds(30 * 86_400))
+        bench.advance(.seconds(2))
+        #expect(bench.model.code(scheduled)?.isScheduledOnDevice == true)
+        for id in [scheduled, deferred] { update(id, ["type": "ongoing"], in: bench) }
+        bench.advance(.seconds(2))
+        for id in [scheduled, deferred] {
+            #expect(bench.model.code(id)?.status == .set)
+            #expect(bench.model.code(id)?.isScheduledOnDevice == false)
+            #expect(bench.model.code(id)?.mutations.isEmpty == true)
+            #expect(bench.events(of: id).contains("access_code.set_on_device"))
+        }
+        bench.advance(.seconds(90 * 86_400))
+        #expect(bench.model.code(scheduled)?.status == .set)
+        #expect(bench.events(of: scheduled).count { $0 == "access_code.set_on_device" } == 1)
+    }
+
     @Test("The clock of the sandbox can be moved ahead, and nextDue says when something happens")
     func clock() throws {
         let bench = Bench()
