@@ -110,7 +110,7 @@ let package = Package(
                 "HTTPClient", "JSON", "Ledger", "Sandbox", "Seam", "Time", logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
-        tests("Sandbox", ["Crypto", "HTTPClient", "JSON", "Signatures", "Time"]),
+        tests("Sandbox", ["Crypto", "HTTPClient", "HTTPServer", "JSON", "Signatures", "Time"]),
         tests("Daemon", ["JSON", "Ledger", "Policy", "Time", logging, .product(name: "GRDB", package: "GRDB.swift")]),
         tests(
             "HTTPServer", ["ChildProcess", "COpenSSL", "Crypto", "HTTPClient", "Strictness", "Time"],

@@ -1,5 +1,8 @@
 /// How the simulated Seam behaves where nobody forces it: what Seam does not document is a setting here.
 package struct SandboxOptions: Sendable, Equatable {
+    /// Of webhook messages: each needs a transfer of its own from the sender's transport.
+    package static let concurrentDeliveries = 16
+
     /// The one key that is accepted; with nil any `seam_…` API key is.
     package var apiKey: String?
     /// How long a code stays `unset` before it is being programmed.
@@ -40,7 +43,8 @@ package struct SandboxOptions: Sendable, Equatable {
         justInTimeLead: Duration = .seconds(3600), poolSize: Int = 3, refillDelay: Duration = .seconds(60),
         manyActiveBackups: Int = 3, emptyPoolStatus: Int = 400,
         emptyPoolErrorType: String = "no_backup_access_code_available", maximumEvents: Int = 50_000,
-        eventsNewestFirst: Bool = true, retryTimeFactor: Double = 1, maximumConcurrentDeliveries: Int = 16
+        eventsNewestFirst: Bool = true, retryTimeFactor: Double = 1,
+        maximumConcurrentDeliveries: Int = Self.concurrentDeliveries
     ) {
         self.apiKey = apiKey
         self.settingDelay = settingDelay

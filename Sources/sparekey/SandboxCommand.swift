@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Crypto
 internal import Foundation
-internal import HTTPClient
 internal import Presentation
 internal import Sandbox
 internal import ServiceLifecycle
@@ -43,9 +42,7 @@ struct SandboxCommand: AsyncParsableCommand {
         let random = seed.map { RandomSource(SeededGenerator(seed: $0)) } ?? RandomSource()
         let model = SandboxModel(clock: SystemWallClock(), random: random)
         let server = SandboxServer(
-            model: model, port: port, tls: try tls(),
-            transport: CurlTransport(
-                maxConcurrentRequests: 8, maxQueued: 64, userAgent: "Svix-Webhooks/1.84.0 (sparekey-sandbox)"))
+            model: model, port: port, tls: try tls(), transport: WebhookSender.transport())
         // Trapped before anything is said, so that whoever reads the line may stop it at once.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         do {

@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Daemon
 internal import Foundation
-internal import HTTPClient
 internal import JSON
 internal import Policy
 internal import Presentation
@@ -23,10 +22,7 @@ struct SandboxRun {
         let environment = ProcessInfo.processInfo.environment
         let clock = SystemWallClock()
         let model = SandboxModel(clock: clock, random: RandomSource())
-        let simulated = SandboxServer(
-            model: model,
-            transport: CurlTransport(
-                maxConcurrentRequests: 8, maxQueued: 64, userAgent: "Svix-Webhooks/1.84.0 (sparekey-sandbox)"))
+        let simulated = SandboxServer(model: model, transport: WebhookSender.transport())
         try simulated.start()
         let secret = "whsec_" + Data((0..<24).map { _ in UInt8.random(in: 0...255) }).base64EncodedString()
         let configured = try configured(environment: environment)

@@ -1,4 +1,5 @@
 import HTTPClient
+import HTTPServer
 import JSON
 import Sandbox
 import Signatures
@@ -196,6 +197,33 @@ struct WebhookTests {
             }
             return ClientResponse(status: count == 1 ? 503 : 204)
         }
+    }
+
+    @Test("Each delivery under way has a transfer of its own: none waits for another's", .timeLimit(.minutes(5)))
+    func transfersSuffice() async throws {
+        let count = SandboxOptions().maximumConcurrentDeliveries
+        let waiting = Mutex<[Responder]>([])
+        var limits = Limits()
+        limits.responseTimeout = nil
+        // Answers nobody before all have come.
+        let receiver = Server(host: "127.0.0.1", port: 0, limits: limits) { @Sendable _, responder in
+            let all = waiting.withLock { waiting in
+                waiting.append(responder)
+                return waiting.count < count ? [] : waiting
+            }
+            for responder in all { responder.respond(Response(204)) }
+        }
+        try receiver.start()
+        let clock = SystemWallClock()
+        let model = SandboxModel(clock: clock, random: RandomSource(SeededGenerator(seed: 6)))
+        _ = model.createWebhook(url: "http://127.0.0.1:\(receiver.port)/hook")
+        for _ in 0..<count { model.emitEvent("lock.locked", members: []) }
+        let sender = WebhookSender(model: model, transport: WebhookSender.transport(), clock: clock)
+        sender.start()
+        while model.messages.contains(where: { $0.outcomes.isEmpty }) { await Task.yield() }
+        #expect(model.messages.allSatisfy { $0.outcomes == [.response(status: 204, directive: nil)] })
+        await sender.stop()
+        await receiver.shutdown(deadline: .seconds(1))
     }
 
     @Test("The sender sends what is due, keeps the model going, and tries again", .timeLimit(.minutes(5)))
