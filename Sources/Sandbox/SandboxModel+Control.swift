@@ -132,7 +132,7 @@ extension SandboxModel {
     package func clearFaults() { withState { state, _ in state.faults = [] } }
 
     /// - Returns: the webhook, its secret included.
-    package func createWebhook(url: String, eventTypes: [String]? = nil, secret: String? = nil) -> SandboxWebhook {
+    package func createWebhook(url: String, eventTypes: [String] = ["*"], secret: String? = nil) -> SandboxWebhook {
         withState { state, _ in
             let webhook = SandboxWebhook(
                 id: state.random.uuid(), url: url, eventTypes: eventTypes,

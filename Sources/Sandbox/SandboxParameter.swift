@@ -4,7 +4,8 @@ internal import Time
 /// One parameter of a route, as far as its value is checked.
 struct SandboxParameter: Sendable {
     enum Kind: Sendable, Equatable {
-        case uuid, text, boolean, number, timestamp, uri, pin, object
+        /// `text` is not empty, `freeText` may be.
+        case uuid, text, freeText, boolean, number, timestamp, uri, pin, object
         case oneOf([String])
         indirect case list(Kind)
         /// Anything that JSON can say.
@@ -45,6 +46,7 @@ struct SandboxParameter: Sendable {
             let isPIN = (4...12).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
             return isPIN ? nil : "Invalid code: 4 to 12 digits"
         case .oneOf(let words): return words.contains(text) ? nil : "Invalid enum value"
+        case .freeText: return nil
         default: return text.isEmpty ? "String must contain at least 1 character(s)" : nil
         }
     }

@@ -15,7 +15,7 @@ extension SandboxRoute {
         SandboxRoute(
             "/access_codes/create", ["POST"],
             [
-                .init("device_id", .uuid, required: true), .init("name", .text), .init("code", .pin),
+                .init("device_id", .uuid, required: true), .init("name", .freeText), .init("code", .pin),
                 .init("starts_at", .timestamp), .init("ends_at", .timestamp), .init("common_code_key", .text),
                 .init("use_backup_access_code_pool", .boolean), .init("preferred_code_length", .number),
                 .init("is_external_modification_allowed", .boolean), .init("allow_external_modification", .boolean),
@@ -23,7 +23,7 @@ extension SandboxRoute {
         SandboxRoute(
             "/access_codes/update", ["PATCH", "POST", "PUT"],
             [
-                .init("access_code_id", .uuid, required: true), .init("device_id", .uuid), .init("name", .text),
+                .init("access_code_id", .uuid, required: true), .init("device_id", .uuid), .init("name", .freeText),
                 .init("code", .pin), .init("starts_at", .timestamp), .init("ends_at", .timestamp),
                 .init("type", .oneOf(["ongoing", "time_bound"])), .init("is_managed", .boolean),
                 .init("is_external_modification_allowed", .boolean), .init("allow_external_modification", .boolean),

@@ -25,7 +25,7 @@ extension SandboxRoute {
         SandboxRoute(
             "/devices/update", ["PATCH", "POST"],
             [
-                .init("device_id", .uuid, required: true), .init("name", .text), .init("is_managed", .boolean),
+                .init("device_id", .uuid, required: true), .init("name", .freeText), .init("is_managed", .boolean),
                 .init("backup_access_code_pool_enabled", .boolean), .init("custom_metadata", .object),
                 .init("properties", .object),
             ], updateDevice),

@@ -12,8 +12,8 @@ extension SandboxRoute {
         ) { state, input throws(SandboxError) in
             // As /webhooks/create, with a secret that the receiver knows already.
             let webhook = SandboxWebhook(
-                id: state.random.uuid(), url: try input.required("url"), eventTypes: input.texts("event_types"),
-                secrets: [try input.required("secret")])
+                id: state.random.uuid(), url: try input.required("url"),
+                eventTypes: input.texts("event_types") ?? ["*"], secrets: [try input.required("secret")])
             state.webhooks.append(webhook)
             return ["webhook": webhook.json]
         },

@@ -7,8 +7,8 @@ extension SandboxRoute {
         SandboxRoute(
             "/webhooks/create", ["POST"], [.init("url", .uri, required: true), .init("event_types", .list(.text))]
         ) { state, input throws(SandboxError) in
-            let types = input.texts("event_types")
-            try check(types ?? [])
+            let types = input.texts("event_types") ?? ["*"]
+            try check(types)
             let webhook = SandboxWebhook(
                 id: state.random.uuid(), url: try input.required("url"), eventTypes: types,
                 secrets: [state.newWebhookSecret()])
@@ -27,8 +27,9 @@ extension SandboxRoute {
             [.init("webhook_id", .text, required: true), .init("event_types", .list(.text), required: true)]
         ) { state, input throws(SandboxError) in
             let position = try index(of: input, in: state)
-            try check(input.texts("event_types") ?? [])
-            state.webhooks[position].eventTypes = input.texts("event_types")
+            let types = input.texts("event_types") ?? []
+            try check(types)
+            state.webhooks[position].eventTypes = types
             return [:]
         },
         SandboxRoute("/webhooks/delete", ["DELETE", "POST"], [.init("webhook_id", .text, required: true)]) {

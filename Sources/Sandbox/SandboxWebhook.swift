@@ -4,8 +4,8 @@ internal import JSON
 package struct SandboxWebhook: Sendable, Equatable, CustomStringConvertible {
     package var id: String
     package var url: String
-    /// Nil: every type, as `["*"]` says too.
-    package var eventTypes: [String]?
+    /// `*` is every type.
+    package var eventTypes: [String]
     /// `whsec_` and base64, the newest first.
     package var secrets: [String]
     /// The receiver answered 410, or asked for it with `webhook-delivery: disable`.
@@ -14,13 +14,13 @@ package struct SandboxWebhook: Sendable, Equatable, CustomStringConvertible {
     package var description: String { "webhook \(id)" }
 
     func takes(_ eventType: String) -> Bool {
-        guard let eventTypes else { return true }
-        return eventTypes.contains("*") || eventTypes.contains(eventType)
+        eventTypes.contains("*") || eventTypes.contains(eventType)
     }
 
     var json: JSONValue {
-        var json: JSONValue = ["webhook_id": .string(id), "url": .string(url)]
-        if let eventTypes { json["event_types"] = .array(eventTypes.map(JSONValue.string)) }
+        var json: JSONValue = [
+            "webhook_id": .string(id), "url": .string(url), "event_types": .array(eventTypes.map(JSONValue.string)),
+        ]
         if let secret = secrets.first { json["secret"] = .string(secret) }
         return json
     }

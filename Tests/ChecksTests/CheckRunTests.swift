@@ -47,7 +47,7 @@ import Time
             await scene.close()
         }
 
-        func register(eventTypes: [String]? = nil, secret: String? = nil) {
+        func register(eventTypes: [String] = ["*"], secret: String? = nil) {
             _ = model.createWebhook(url: webhookURL, eventTypes: eventTypes, secret: secret ?? self.secret)
         }
 

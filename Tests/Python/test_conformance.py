@@ -341,6 +341,10 @@ def test_webhooks(sandbox, seam, device_id, stay, subtests):
     with subtests.test(msg="SDK webhooks.create"):
         webhook = seam.webhooks.create(url=receiver.url, event_types=["access_code.failed_to_set_on_device"])
         that(webhook.secret.startswith("whsec_"), "no secret")
+    with subtests.test(msg="SDK webhooks.create for every event"):
+        every = seam.webhooks.create(url="https://receiver.example/every")
+        equal(every.event_types, ["*"])
+        seam.webhooks.delete(webhook_id=every.webhook_id)
     with subtests.test(msg="SDK webhooks.get, list"):
         equal(seam.webhooks.get(webhook_id=webhook.webhook_id).url, receiver.url)
         that(webhook.webhook_id in [found.webhook_id for found in seam.webhooks.list()], "webhook not listed")

@@ -134,6 +134,19 @@ struct APITests {
         #expect(bench.post("/access_codes/create", ["device_id": .string(unknown)]).errorType == "device_not_found")
     }
 
+    @Test("A code's name may be empty, and so may a device's: the document bounds neither")
+    func emptyNames() throws {
+        let bench = Bench()
+        let device = bench.device()
+        let made = bench.post("/access_codes/create", ["device_id": .string(device), "name": ""])["access_code"]
+        let id = try #require(made?["access_code_id"])
+        #expect(made?["name"] == "")
+        #expect(bench.post("/access_codes/update", ["access_code_id": id, "name": "Guest"]).status == 200)
+        #expect(bench.post("/access_codes/update", ["access_code_id": id, "name": ""]).status == 200)
+        #expect(bench.model.code(id.string ?? "")?.name?.isEmpty == true)
+        #expect(bench.post("/devices/update", ["device_id": .string(device), "name": ""]).status == 200)
+    }
+
     @Test("An update of a device that is refused changes nothing")
     func refusedUpdate() {
         let bench = Bench()
@@ -157,6 +170,7 @@ struct APITests {
         let secret = try #require(created?["secret"]?.string)
         #expect(secret.hasPrefix("whsec_"))
         #expect(secret.count == 6 + 32)
+        #expect(created?["event_types"] == ["*"])
         #expect(bench.post("/webhooks/create", ["url": "ftp://a.example"]).errorType == "invalid_input")
         #expect(
             bench.post("/webhooks/create", ["url": "https://a.example", "event_types": ["x.y"]]).errorType
