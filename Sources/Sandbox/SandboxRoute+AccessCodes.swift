@@ -119,12 +119,14 @@ extension SandboxRoute {
             throw SandboxError(400, "unsupported_device", "Device does not support backup access code pools")
         }
         let name = input.text("name")
-        if let pin = input.text("code") { try checkUnique(pin, deviceID: deviceID, except: nil, in: state) }
+        // Codes with the same key are guaranteed the same PIN (Seam's API reference), so one that is taken here is refused.
+        let pin = input.text("code") ?? input.text("common_code_key").flatMap { state.pin(ofKey: $0) }
+        if let pin { try checkUnique(pin, deviceID: deviceID, except: nil, in: state) }
         let length = input.integer("preferred_code_length", in: 4...8) ?? 4
         var code = SandboxCode(
             id: state.random.uuid(), deviceID: deviceID, name: name,
-            pin: input.text("code") ?? state.freePIN(on: deviceID, length: length), isTimeBound: startsAt != nil,
-            startsAt: startsAt, endsAt: endsAt, createdAt: input.now)
+            pin: pin ?? state.freePIN(on: deviceID, length: length),
+            isTimeBound: startsAt != nil, startsAt: startsAt, endsAt: endsAt, createdAt: input.now)
         code.commonCodeKey = input.text("common_code_key")
         code.isExternalModificationAllowed =
             input.bool("is_external_modification_allowed") ?? input.bool("allow_external_modification") ?? false

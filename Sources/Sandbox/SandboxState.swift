@@ -41,6 +41,9 @@ struct SandboxState: Sendable {
         devices[code.deviceID].map { code.json(workspaceID: workspaceID, device: $0) }
     }
 
+    /// The PIN of the codes with that `common_code_key`; nil where there is none yet.
+    func pin(ofKey key: String) -> String? { codes.all.first { $0.commonCodeKey == key }?.pin }
+
     /// A PIN that no code on the device has.
     func freePIN(on deviceID: String, length: Int = 4) -> String {
         let taken = Set(codes.on(deviceID).map(\.pin))

@@ -185,6 +185,13 @@ def test_access_codes(sandbox, seam, device_id, stay, subtests):
         created = seam.access_codes.create(device_id=device_id, name="Guest 1", use_backup_access_code_pool=True, **stay)
         equal((created.type, created.is_managed), ("time_bound", True))
     code_id = created.access_code_id
+    with subtests.test(msg="SDK access_codes.create common_code_key"):
+        neighbour = sandbox.control("devices/create")["device"]["device_id"]
+        linked = [seam.access_codes.create(device_id=door, common_code_key="stay 1", name="", **stay)
+                  for door in (device_id, neighbour)]
+        equal(linked[0].code, linked[1].code)
+        for code in linked:
+            seam.access_codes.delete(access_code_id=code.access_code_id)
     with subtests.test(msg="POST /access_codes/create"):
         other = sandbox.call("POST", "/access_codes/create", body={"device_id": device_id, "code": "73519264", **stay})
         other_id = other["access_code"]["access_code_id"]

@@ -134,6 +134,24 @@ struct APITests {
         #expect(bench.post("/access_codes/create", ["device_id": .string(unknown)]).errorType == "device_not_found")
     }
 
+    @Test("Codes with the same key have the same PIN, where none is given")
+    func commonKeys() {
+        let bench = Bench()
+        let devices = (0..<2).map { _ in bench.device() }
+        func create(on device: String, _ members: JSONValue) -> Answer {
+            var body = members
+            body["device_id"] = .string(device)
+            return bench.post("/access_codes/create", body)
+        }
+        let first = create(on: devices[0], ["common_code_key": "stay 7"])["access_code"]
+        let second = create(on: devices[1], ["common_code_key": "stay 7", "preferred_code_length": 6])["access_code"]
+        #expect(first?["code"] != nil)
+        #expect(second?["code"] == first?["code"])
+        #expect(create(on: devices[1], ["common_code_key": "stay 8"])["access_code"]?["code"] != first?["code"])
+        // A lock takes a PIN once: the same key there again cannot be honoured.
+        #expect(create(on: devices[0], ["common_code_key": "stay 7"]).errorType == "duplicate_access_code")
+    }
+
     @Test("A code's name may be empty, and so may a device's: the document bounds neither")
     func emptyNames() throws {
         let bench = Bench()
