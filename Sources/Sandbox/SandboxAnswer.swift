@@ -4,7 +4,7 @@ internal import JSON
 package struct SandboxAnswer: Sendable, Equatable {
     package enum Effect: Sendable, Equatable {
         case answer
-        /// Never answers; the connection stays open.
+        /// Never answers; the connection stays open for two minutes.
         case drop
         /// The connection is reset.
         case reset

@@ -7,7 +7,7 @@ package struct SandboxFault: Sendable, Equatable {
         case empty(status: Int, retryAfter: String?)
         /// A page of HTML instead of JSON.
         case html(status: Int)
-        /// Never answers.
+        /// Never answers; on a socket, the connection is reset after two minutes.
         case timeout
         /// The connection is reset and nothing has happened.
         case reset

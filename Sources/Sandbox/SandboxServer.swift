@@ -6,6 +6,10 @@ package import Time
 /// The simulated Seam on a port, with its webhook sender. On loopback unless told otherwise; `/sandbox/…` is only there for
 /// requests from this machine.
 package final class SandboxServer: Sendable {
+    /// How long a request that is never answered keeps its connection. Nobody waits that long; without an end, those of clients
+    /// that have gone would stay until the sandbox does.
+    static let silence: Duration = .seconds(120)
+
     private let host: String
     private let scheme: String
     private let server: Server
@@ -38,7 +42,7 @@ package final class SandboxServer: Sendable {
             let request = SandboxRequest(request, scheme: scheme)
             let answer = api.handle(request)
             onAnswer?(request.method, request.path, answer)
-            SandboxServer.carryOut(answer, with: responder)
+            SandboxServer.carryOut(answer, with: responder, clock: clock)
         }
     }
 
@@ -60,11 +64,15 @@ package final class SandboxServer: Sendable {
     /// What to set as `seam.base_url`.
     package var url: String { "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)" }
 
-    private static func carryOut(_ answer: SandboxAnswer, with responder: Responder) {
+    private static func carryOut(_ answer: SandboxAnswer, with responder: Responder, clock: any WallClock) {
         var response = Response(answer.status, headers: answer.headers.map { ($0.name, $0.value) }, body: answer.body)
         switch answer.effect {
         case .answer: responder.respond(response)
-        case .drop: break
+        case .drop:
+            Task {
+                try? await clock.sleep(for: silence)
+                responder.abort()
+            }
         case .reset: responder.abort()
         case .drip(let interval):
             response.dripInterval = interval

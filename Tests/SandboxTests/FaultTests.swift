@@ -1,6 +1,7 @@
 import HTTPClient
 import JSON
 import Sandbox
+import Synchronization
 import Testing
 import Time
 
@@ -127,6 +128,31 @@ struct FaultTests {
         #expect(setup.model.counters.backupsPulled == 1)
         #expect(setup.model.counters.pulls[setup.codeID] == 4)
         await setup.server?.stop()
+    }
+
+    @Test("A request that is never answered keeps its connection for a time, not until the sandbox ends")
+    func silenceEnds() async throws {
+        let clock = ManualWallClock(SystemWallClock().now())
+        let model = SandboxModel(clock: clock, random: RandomSource(SeededGenerator(seed: 3)))
+        let curl = CurlTransport(maxConcurrentRequests: 1, maxQueued: 1, userAgent: "test")
+        let server = SandboxServer(model: model, transport: curl, clock: clock)
+        try server.start()
+        model.addFault(SandboxFault(.timeout))
+        let outcome = Mutex<String?>(nil)
+        let request = ClientRequest(
+            method: "POST", url: server.url + "/workspaces/get", body: [], timeout: .seconds(30), isRepeatable: false)
+        let client = Task {
+            let word = await word { () async throws(ClientError) in _ = try await curl.send(request) } ?? "answered"
+            outcome.withLock { $0 = word }
+        }
+        // The time begins somewhere on the server's side; moved often enough, it ends.
+        while outcome.withLock({ $0 == nil }) {
+            clock.advance(by: .seconds(120))
+            await Task.yield()
+        }
+        #expect(outcome.withLock { $0 } == "connection_broken")
+        await client.value
+        await server.stop()
     }
 
     @Test("A slow body and a late answer arrive, or run into the deadline", arguments: Way.allCases)
