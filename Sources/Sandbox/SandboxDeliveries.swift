@@ -18,6 +18,8 @@ struct SandboxDeliveries: Sendable {
         var attempts = 0
         var isUnderWay = false
         var isHeld = false
+        /// The webhook is gone: whatever comes of the attempt under way, no other follows.
+        var isAbandoned = false
         var staleBy: Duration?
         var hasBadSignature = false
     }
@@ -135,7 +137,7 @@ struct SandboxDeliveries: Sendable {
         messages[index].isUnderWay = false
         messages[index].record.outcomes.append(outcome)
         let attempts = messages[index].attempts
-        var isOver = outcome.isSuccess || attempts >= Self.schedule.count
+        var isOver = outcome.isSuccess || attempts >= Self.schedule.count || messages[index].isAbandoned
         if case .response(_, directive: .some) = outcome { isOver = true }
         if isOver {
             messages[index].record.state = outcome.isSuccess ? .delivered : .failed
@@ -148,8 +150,18 @@ struct SandboxDeliveries: Sendable {
         }
     }
 
-    mutating func remove(webhookID: String) {
-        messages.removeAll { $0.record.webhookID == webhookID }
+    /// Ends what waits for a webhook that is disabled or deleted, as failed. An attempt under way is the last of its message.
+    mutating func abandon(webhookID: String) {
+        for index in messages.indices where messages[index].record.webhookID == webhookID {
+            messages[index].isAbandoned = true
+        }
+        for message in messages where message.isAbandoned && !message.isUnderWay {
+            var record = message.record
+            record.state = .failed
+            finish(record)
+            held.removeAll { $0 == message.key }
+        }
+        messages.removeAll { $0.isAbandoned && !$0.isUnderWay }
     }
 
     @discardableResult

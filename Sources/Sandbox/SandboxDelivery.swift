@@ -44,6 +44,10 @@ package enum SandboxDeliveryOutcome: Sendable, Equatable {
     var isSuccess: Bool {
         if case .response(let status, _) = self { (200..<300).contains(status) } else { false }
     }
+
+    var disablesWebhook: Bool {
+        if case .response(let status, let directive) = self { status == 410 || directive == "disable" } else { false }
+    }
 }
 
 /// What a message went through: for tests that ask what was sent.

@@ -103,11 +103,11 @@ extension SandboxModel {
     /// Says what came of an attempt. 410 and `webhook-delivery: disable` disable the webhook, as at Svix.
     package func settle(_ delivery: SandboxDelivery, _ outcome: SandboxDeliveryOutcome) {
         withState { state, now in
-            if case .response(let status, let directive) = outcome, status == 410 || directive == "disable",
-                let index = state.webhooks.firstIndex(where: { $0.id == delivery.webhookID })
-            {
-                state.webhooks[index].isDisabled = true
-                state.deliveries.remove(webhookID: delivery.webhookID)
+            if outcome.disablesWebhook {
+                if let index = state.webhooks.firstIndex(where: { $0.id == delivery.webhookID }) {
+                    state.webhooks[index].isDisabled = true
+                }
+                state.deliveries.abandon(webhookID: delivery.webhookID)
             }
             state.deliveries.settle(
                 delivery, outcome, at: now, timeFactor: state.options.retryTimeFactor, random: state.random)

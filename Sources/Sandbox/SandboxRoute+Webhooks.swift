@@ -35,7 +35,7 @@ extension SandboxRoute {
         SandboxRoute("/webhooks/delete", ["DELETE", "POST"], [.init("webhook_id", .text, required: true)]) {
             state, input throws(SandboxError) in
             let webhook = state.webhooks.remove(at: try index(of: input, in: state))
-            state.deliveries.remove(webhookID: webhook.id)
+            state.deliveries.abandon(webhookID: webhook.id)
             return [:]
         },
     ]

@@ -173,6 +173,31 @@ struct WebhookTests {
         #expect(bench.model.nextDue == nil)
     }
 
+    @Test("What a disabled webhook was sent is on the record, and what it was not sent too")
+    func disabledRecords() {
+        for last in [
+            SandboxDeliveryOutcome.response(status: 410, directive: nil), .response(status: 400, directive: "disable"),
+        ] {
+            let bench = Bench(options: SandboxOptions(maximumConcurrentDeliveries: 3))
+            let webhook = bench.model.createWebhook(url: "https://a.example/hook")
+            let events = (0..<4).map { _ in bench.model.emitEvent("lock.locked", members: []).id }
+            let deliveries = bench.model.takeDueDeliveries()
+            bench.model.settle(deliveries[0], last)
+            #expect(bench.model.webhook(webhook.id)?.isDisabled == true)
+            // Under way when the webhook was disabled: their outcome counts, and is the last.
+            let (taken, refused) = (
+                SandboxDeliveryOutcome.response(status: 204, directive: nil),
+                SandboxDeliveryOutcome.response(status: 503, directive: nil)
+            )
+            bench.model.settle(deliveries[1], taken)
+            bench.model.settle(deliveries[2], refused)
+            let records = events.map { id in bench.model.messages.first { $0.eventID == id } }
+            #expect(records.map { $0?.state } == [.failed, .delivered, .failed, .failed])
+            #expect(records.map { $0?.outcomes } == [[last], [taken], [refused], []])
+            #expect(bench.model.nextDue == nil)
+        }
+    }
+
     @Test("No more deliveries are under way than may be")
     func isBounded() {
         let bench = Bench(options: SandboxOptions(maximumConcurrentDeliveries: 2))
