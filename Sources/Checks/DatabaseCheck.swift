@@ -123,7 +123,7 @@ package struct DatabaseCheck: Check {
                 CheckFinding(
                     "database.corrupt", .error, "The database is damaged",
                     detail: inspection.damage.joined(separator: "; "),
-                    fix: "Stop Sparekey, keep a copy of \(path)*, and restore the newest backup.")
+                    fix: "Stop Sparekey and its socket, keep a copy of \(path)*, and restore the newest backup.")
             ]
         }
         if inspection.isNewer {
