@@ -13,7 +13,7 @@ package enum FailoverRequest: String, Sendable, Equatable {
 package struct FailoverChange: Sendable, Equatable {
     package enum Action: String, Sendable, Equatable {
         case retried, reopened, cancelled
-        /// The backup code was recorded already: only what was still to be told of it is stopped.
+        /// The backup code was recorded already: only what was still to be told of it, or of its failure, is stopped.
         case silenced
         /// Nothing can be done that was asked for.
         case none

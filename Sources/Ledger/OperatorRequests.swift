@@ -60,6 +60,8 @@ private func cancel(_ row: LogRow, now: Timestamp, in database: Database) throws
     switch change.state {
     case .pending, .waiting: change.note = try pulledAlready(change, in: database)
     case .substituted: try silence(&change, in: database)
+    // A person has found the guest another way in.
+    case .ineligible where change.failover.text("reason") == IneligibleReason.unsupportedDevice.rawValue: break
     case .notNeeded, .ineligible, .expired, .cancelled:
         change.action = .none
         change.note = "It is closed already."
@@ -90,7 +92,13 @@ private func silence(_ change: inout FailoverChange, in database: Database) thro
         try Int.fetchOne(
             database, sql: "SELECT count(*) FROM deliveries WHERE \(stoppable)",
             arguments: [change.failover.text("substitution_id")]) ?? 0
-    change.action = change.stoppedDeliveries > 0 ? .silenced : .none
+    // A guest whose backup failed is in a person's hands, too.
+    let isAtRisk =
+        try Bool.fetchOne(
+            database,
+            sql: "SELECT EXISTS (SELECT 1 FROM alerts WHERE kind = ? AND subject = ? AND closed_at IS NULL)",
+            arguments: [Alert.Kind.backupFailed.rawValue, change.failover.text("backup_access_code_id")]) ?? false
+    change.action = change.stoppedDeliveries > 0 || isAtRisk ? .silenced : .none
     let code = "The backup code \(change.failover.text("backup_access_code_id") ?? "")"
     let told: String? =
         switch change.failover.text("delivery_state") {
@@ -130,12 +138,17 @@ private func apply(
                 UPDATE failovers SET state = 'cancelled', next_attempt_at = NULL, closed_at = ?, touches = touches + 1
                 WHERE failover_id = ?
                 """, arguments: [now.sql, change.id])
-        _ = try database.closeAlert(
-            .refused, subject: change.accessCodeID, channels: channels, now: now, random: random)
+        for kind in [Alert.Kind.refused, .unsupportedDevice] {
+            _ = try database.closeAlert(
+                kind, subject: change.accessCodeID, channels: channels, now: now, random: random)
+        }
     case .silenced:
         let substitutionID = change.failover.text("substitution_id") ?? ""
         try database.stopTelling(substitutionID)
         _ = try database.closeAlert(.notDelivered, subject: substitutionID, channels: [], now: now, random: random)
+        _ = try database.closeAlert(
+            .backupFailed, subject: change.failover.text("backup_access_code_id") ?? "", channels: channels, now: now,
+            random: random)
     }
     let kind = change.action == .silenced ? "delivery.cancelled" : "failover." + change.action.rawValue
     var detail: JSONValue = [

@@ -124,7 +124,10 @@ extension Database {
         SELECT s.original_access_code_id, f.original_name, s.device_id, f.original_starts_at, f.original_ends_at, f.state, NULL,
             NULL, NULL, 'gone'
         FROM substitutions s JOIN failovers f USING (failover_id)
-        WHERE s.state = 'revoked' AND s.recovered_at IS NULL AND s.removal_requested_at IS NULL AND f.original_ends_at > ?1
+        WHERE s.state = 'revoked' AND f.original_ends_at > ?1
+            AND EXISTS (
+                SELECT 1 FROM alerts a WHERE a.kind = 'backup_failed' AND a.subject = s.backup_access_code_id
+                    AND a.closed_at IS NULL)
         """
 
     fileprivate func listGuestsInTrouble(limit: Int, into overview: inout Overview) throws {

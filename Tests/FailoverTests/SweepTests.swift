@@ -178,6 +178,28 @@ import Time
         #expect(try await bench.ledger.overview(now: bench.now).guests.isEmpty)
     }
 
+    @Test func whomAPersonLooksAfterIsNoConcern() async throws {
+        let bench = try Bench(FailoverSettings(channels: [.manual]))
+        func cancel(_ code: String) async throws -> [FailoverChange.Action] {
+            var query = FailoverLogQuery()
+            query.ids = [code]
+            return try await bench.ledger.carryOut(.cancel, query, channels: [], isTrial: false, now: bench.now)
+                .map(\.action)
+        }
+        let helpless = try await helplessCode(bench)
+        #expect(try await cancel(helpless) == [.cancelled])
+        let told = bench.failedCode(on: bench.device())
+        try await bench.pass()
+        bench.model.failCode(try bench.value("SELECT backup_access_code_id FROM substitutions"))
+        bench.clock.advance(by: .seconds(60))
+        try await bench.pass()
+        #expect(try bench.openAlerts() == ["backup_failed"])
+        #expect(try await cancel(told) == [.silenced])
+        #expect(try bench.openAlerts() == [])
+        #expect(try await cancel(told) == [.none])
+        #expect(try await bench.ledger.overview(now: bench.now).guestCount == 0)
+    }
+
     @Test func aBackupThatFailsAndRecoversIsWellAgain() async throws {
         let bench = try Bench()
         _ = bench.failedCode(on: bench.device())
