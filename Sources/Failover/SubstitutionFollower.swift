@@ -210,13 +210,12 @@ package struct SubstitutionFollower: Sendable {
         var names = substitution.names.mapValues(Logger.MetadataValue.string)
         if let requestID = calls.lastRequestID { names["request_id"] = "\(requestID)" }
         if let kind = decision?.journalKind {
-            step.journal.append(
-                JournalEntry(
-                    kind, accessCodeID: substitution.originalAccessCodeID, deviceID: substitution.deviceID,
-                    detail: [
-                        "substitution_id": .string(substitution.id),
-                        "backup_access_code_id": .string(substitution.backupAccessCodeID),
-                    ]))
+            step.news = JournalEntry(
+                kind, accessCodeID: substitution.originalAccessCodeID, deviceID: substitution.deviceID,
+                detail: [
+                    "substitution_id": .string(substitution.id),
+                    "backup_access_code_id": .string(substitution.backupAccessCodeID),
+                ])
             log.notice("A stay with a backup code goes on", metadata: names.merging(["what": "\(kind)"]) { $1 })
         }
         for alert in step.alerts.opened {

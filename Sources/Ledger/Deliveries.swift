@@ -87,6 +87,8 @@ package enum StopReason: String, Sendable, Equatable {
     case pinPurged = "pin_purged"
     /// Also of an alert that is a day old.
     case stayOver = "stay_over"
+    /// By an operator, or with the booking.
+    case cancelled
 }
 
 extension Ledger {
@@ -223,8 +225,7 @@ extension Ledger {
             let error: String? = row["last_error"]
             // Somebody was telling the guest by hand while another way did, or while the stay came to its end or was cancelled.
             let wasToldMeanwhile = error?.hasPrefix("told_by_") ?? false
-            let isStopped = error == "cancelled" || error.flatMap(StopReason.init(rawValue:)) != nil
-            let wasGivenUp = row["attempts"] > 0 && isStopped
+            let wasGivenUp = row["attempts"] > 0 && error.flatMap(StopReason.init(rawValue:)) != nil
             guard state != "failed" || wasToldMeanwhile || wasGivenUp else { return false }
             try database.execute(
                 sql: """

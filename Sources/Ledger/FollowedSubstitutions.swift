@@ -52,7 +52,10 @@ package struct FollowStep: Sendable {
     package var tells: DeliveryKind?
     package var channels: [DeliveryChannel]
     package var alerts: AlertChanges
+    /// What was done on the way.
     package var journal: [JournalEntry]
+    /// What the outcome is to the timeline; nil where nothing happened.
+    package var news: JournalEntry?
 
     package init(
         _ outcome: Outcome, original: AccessCode? = nil, nextLookAt: Timestamp? = nil, hasSucceeded: Bool = true,
@@ -137,18 +140,16 @@ private struct FollowRecord {
                 ])
             try moveFirstDelivery(startsAt: original.startsAt)
         }
+        try database.journal(step.journal, at: now)
         // What came meanwhile may be that the stay goes on: it is looked at again, and not ended for good.
-        if wasTouched, case .ended = step.outcome {
-            try database.journal(step.journal.filter { $0.kind != "substitution.ended" }, at: now)
-            return
-        }
+        if wasTouched, case .ended = step.outcome { return }
         try applyOutcome()
         if let kind = step.tells {
             try database.addDeliveries(
                 kind, substitutionID: substitution.id, channels: step.channels, dueAt: now, now: now, random: random)
         }
         try database.apply(step.alerts, now: now, random: random)
-        try database.journal(step.journal, at: now)
+        if let news = step.news { try database.journal([news], at: now) }
     }
 
     /// What is still held back is told in time for the stay as it starts now.

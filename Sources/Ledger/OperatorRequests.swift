@@ -150,7 +150,12 @@ private func apply(
             .backupFailed, subject: change.failover.text("backup_access_code_id") ?? "", channels: channels, now: now,
             random: random)
     }
-    let kind = change.action == .silenced ? "delivery.cancelled" : "failover." + change.action.rawValue
+    let kind =
+        switch change.action {
+        case .silenced where change.stoppedDeliveries > 0: "delivery.cancelled"
+        case .silenced: "failover.cancelled"
+        default: "failover." + change.action.rawValue
+        }
     var detail: JSONValue = [
         "by": "operator", "failover_id": .string(change.id), "former_state": .string(change.state.rawValue),
     ]
@@ -193,7 +198,8 @@ extension Database {
     func stopTelling(_ substitutionID: String) throws {
         try execute(
             sql: """
-                UPDATE deliveries SET state = 'failed', last_error = 'cancelled', next_attempt_at = NULL, claimed_until = NULL
+                UPDATE deliveries SET state = 'failed', last_error = '\(StopReason.cancelled.rawValue)', next_attempt_at = NULL,
+                    claimed_until = NULL
                 WHERE \(stoppable)
                 """, arguments: [substitutionID])
     }

@@ -116,7 +116,7 @@ extension Database {
             (SELECT 'failed' FROM alerts a WHERE a.kind = 'backup_failed' AND a.subject = s.backup_access_code_id
                 AND a.closed_at IS NULL) AS backup
         FROM substitutions s JOIN failovers f USING (failover_id)
-        WHERE s.state = 'active' AND s.recovered_at IS NULL AND (s.backup_ends_at IS NULL OR s.backup_ends_at > ?1)
+        WHERE s.state = 'active' AND s.recovered_at IS NULL AND s.removal_requested_at IS NULL AND (s.backup_ends_at IS NULL OR s.backup_ends_at > ?1)
             AND (backup = 'failed' OR told IS NOT 'delivered')
             AND NOT EXISTS (
                 SELECT 1 FROM deliveries d WHERE d.substitution_id = s.substitution_id AND d.last_error = 'cancelled')

@@ -38,16 +38,14 @@ extension Timestamp: CustomStringConvertible {
         // A leap second (":60") counts as the second after it, as POSIX time has none.
         let seconds = date.daysSinceEpoch * 86_400 + hour * 3600 + minute * 60 + second - offset
         // An offset may lead out of the years that four digits can write, where the order of the texts is another.
-        let writable = Self.earliestText...Self.latestText
-        self.init(
-            millisecondsSinceEpoch: min(max(seconds * 1000 + milliseconds, writable.lowerBound), writable.upperBound))
+        self.init(millisecondsSinceEpoch: min(max(seconds * 1000 + milliseconds, Self.earliest), Self.latest))
     }
 }
 
 extension Timestamp {
     /// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z in milliseconds since the epoch.
-    private static let earliestText: Int64 = -62_167_219_200_000
-    private static let latestText: Int64 = 253_402_300_799_999
+    private static let earliest: Int64 = -62_167_219_200_000
+    private static let latest: Int64 = 253_402_300_799_999
 }
 
 extension Timestamp: Codable {

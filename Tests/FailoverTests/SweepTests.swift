@@ -190,6 +190,10 @@ import Time
         #expect(try await cancel(helpless) == [.cancelled])
         let told = bench.failedCode(on: bench.device())
         try await bench.pass()
+        // The guest is told of the code, and somebody of the alerts.
+        while let claimed = try await bench.ledger.claimManualDelivery(now: bench.now, lease: .seconds(60)) {
+            #expect(try await bench.ledger.acknowledgeDelivery(claimed.id, now: bench.now))
+        }
         bench.model.failCode(try bench.value("SELECT backup_access_code_id FROM substitutions"))
         bench.clock.advance(by: .seconds(60))
         try await bench.pass()
@@ -197,6 +201,7 @@ import Time
         #expect(try await cancel(told) == [.silenced])
         #expect(try bench.openAlerts() == [])
         #expect(try await cancel(told) == [.none])
+        #expect(try bench.rows("SELECT * FROM journal WHERE kind = 'failover.cancelled'").count == 2)
         #expect(try await bench.ledger.overview(now: bench.now).guestCount == 0)
     }
 

@@ -68,7 +68,10 @@ struct OverviewTests {
         try await addFailover("handled", "cancelled", "pool_empty", starts: "2026-11-20T13:00:00.000Z")
         try await addSubstitution("silenced", delivery: "failed")
         try await add("UPDATE deliveries SET last_error = 'cancelled' WHERE delivery_id = 'd_silenced'")
-        for (id, change) in [("cancelled", "state = 'revoked'"), ("recovered", "recovered_at = recorded_at")] {
+        for (id, change) in [
+            ("cancelled", "state = 'revoked'"), ("leaving", "removal_requested_at = recorded_at"),
+            ("recovered", "recovered_at = recorded_at"),
+        ] {
             try await addSubstitution(id, delivery: "pending")
             try await add("UPDATE substitutions SET \(change) WHERE substitution_id = 's_\(id)'")
         }
@@ -91,7 +94,7 @@ struct OverviewTests {
         #expect(overview.failovers[.waiting] == 2)
         #expect(overview.waiting == ["pool_empty": 2])
         #expect(overview.oldestOpenFailoverAt == Timestamp("2026-11-20T11:30:00.000Z"))
-        #expect(overview.deliveries[.webhook] == [.failed: 2, .delivered: 3, .pending: 2])
+        #expect(overview.deliveries[.webhook] == [.failed: 2, .delivered: 3, .pending: 3])
     }
 
     @Test func failuresAreCountedByHourForAWeek() async throws {
