@@ -31,6 +31,8 @@ enum Schema {
     }
 
     /// Times are UTC text with milliseconds, so their order as text is their order in time.
+    ///
+    /// Databases laid before the first release may have `disposition IN (...)`, which means the same.
     private static let first = """
         CREATE TABLE webhook_events (
             inbox_id INTEGER PRIMARY KEY,
@@ -43,8 +45,10 @@ enum Schema {
             access_code_id TEXT,
             device_id TEXT,
             body ANY,
+            -- One by one: for a list of more than two, SQLite fills a table of its own for each row that is written.
             disposition TEXT NOT NULL DEFAULT 'pending'
-                CHECK (disposition IN ('pending', 'handled', 'ignored', 'duplicate', 'quarantined')),
+                CHECK (disposition = 'pending' OR disposition = 'handled' OR disposition = 'ignored'
+                    OR disposition = 'duplicate' OR disposition = 'quarantined'),
             disposition_reason TEXT,
             is_masked INTEGER NOT NULL DEFAULT 0
         ) STRICT;

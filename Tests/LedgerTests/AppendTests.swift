@@ -56,6 +56,30 @@ import Time
         #expect(pending.map(\.receivedAt) == [bench.start])
     }
 
+    /// For some conditions SQLite fills a temporary table for each row, which costs as much as storing it.
+    @Test func noMessageFillsATemporaryTable() throws {
+        let bench = try LedgerBench()
+        let seen = Mutex<Set<String>>([])
+        let pool = try bench.ledger.pool()
+        pool.writeWithoutTransaction { database in
+            database.trace { event in
+                if case .statement(let statement) = event { _ = seen.withLock { $0.insert(statement.sql) } }
+            }
+        }
+        #expect(bench.ledger.append([message("msg_1", "a")]) == [.stored])
+        #expect(bench.ledger.append((2...65).map { message("msg_\($0)", "a") }).allSatisfy { $0 == .stored })
+        let insertions = seen.withLock { $0 }.filter { $0.hasPrefix("INSERT INTO webhook_events") }
+        #expect(insertions.count == 2)
+        for sql in insertions {
+            let steps = try pool.writeWithoutTransaction { database in
+                let statement = try database.makeStatement(sql: "EXPLAIN " + sql)
+                statement.setUncheckedArguments([])
+                return try Row.fetchAll(statement).map { $0["opcode"] as String }
+            }
+            #expect(steps.contains("Insert") && !steps.contains("OpenEphemeral"))
+        }
+    }
+
     @Test func aFailedStatementFailsEveryMessageAndNoneIsKept() throws {
         let bench = try LedgerBench()
         try change(
