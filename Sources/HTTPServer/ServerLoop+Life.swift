@@ -70,6 +70,7 @@ extension ServerLoop {
 
     /// Accepts what waits, but no more than a bounded number in one turn.
     func acceptAll(_ now: Instant) {
+        takeLimits()
         for listener in listeners {
             var budget = 128
             while budget > 0, !isAcceptPaused, phase == .running {
@@ -168,11 +169,6 @@ extension ServerLoop {
     }
 
     // MARK: Stopping
-
-    /// Connections that are open keep the limits they came under.
-    func update(_ limits: Limits) {
-        queue.async { @Sendable [self] in self.limits = limits }
-    }
 
     /// Begins to stop; `done` is called on the queue once everything is closed.
     func shutdown(deadline: Duration, done: @escaping @Sendable () -> Void) {

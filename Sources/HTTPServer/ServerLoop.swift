@@ -27,6 +27,8 @@ final class ServerLoop: @unchecked Sendable {
         var isWatched = false
         /// The queue waits in the epoll, where the bell is heard and what Dispatch has for it is not.
         var isLingering = false
+        /// What the next connection comes under, where that is new.
+        var limits: Limits?
     }
 
     enum Phase {
@@ -49,8 +51,8 @@ final class ServerLoop: @unchecked Sendable {
     static let longestGathering = Duration.milliseconds(1)
 
     let queue = DispatchQueue(label: "sparekey.http")
-    /// Of connections that are still to come.
-    var limits: Limits
+    /// Of connections that are still to come, once `takeLimits` has been called.
+    private(set) var limits: Limits
     let observer: @Sendable (ServerEvent) -> Void
     let makeWire: (@Sendable () -> any Wire)?
     let admission: (@Sendable (RequestHead) -> Response?)?
@@ -122,6 +124,21 @@ final class ServerLoop: @unchecked Sendable {
             mailbox.isWatched = !(endingTurn && letters.isEmpty)
             return letters
         }
+    }
+
+    // MARK: Limits
+
+    /// For who is accepted after this, also in a turn that is under way; connections that are open keep what they came under.
+    func update(_ limits: Limits) {
+        mailbox.withLock { $0.limits = limits }
+    }
+
+    func takeLimits() {
+        let new = mailbox.withLock { mailbox in
+            defer { mailbox.limits = nil }
+            return mailbox.limits
+        }
+        if let new { limits = new }
     }
 
     // MARK: Turns

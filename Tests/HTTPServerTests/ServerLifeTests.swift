@@ -66,6 +66,32 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         await server.shutdown(deadline: .seconds(5))
     }
 
+    /// The queue may be at work for a while yet, and accept more before it comes to what waits for it.
+    @Test func newLimitsHoldForWhoeverConnectsNext() async throws {
+        var limits = Limits()
+        limits.maxBodyBytes = 4
+        let changed = limits
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+        let running = Mutex<Server?>(nil)
+        let next = Mutex<Kept?>(nil)
+        let server = try answeringServer { request in
+            // This is on the server's queue, in the midst of a turn.
+            if let server = running.withLock({ $0 }), request.method == .get {
+                server.update(changed)
+                next.withLock { $0 = try? Kept(port: server.port, post) }
+            }
+            return Response(204)
+        }
+        running.withLock { $0 = server }
+        let port = server.port
+        let first = try await blocking { try Kept(port: port, get) }
+        #expect(try await first.answer().status == 204)
+        let second = try #require(next.withLock { $0 })
+        #expect(try await second.answer().status == 413)
+        running.withLock { $0 = nil }
+        await server.shutdown(deadline: .seconds(5))
+    }
+
     @Test func shutdownClosesWhatIsIdleAndFreesThePort() async throws {
         let server = try answeringServer { _ in Response(204) }
         let port = server.port
