@@ -17,7 +17,7 @@ STREAMS = 12_000
 
 
 def differences(ours, theirs):
-    """Our request, the peer's and in what they differ, for the first request that we take and the peer reads as something else."""
+    """Our request, the peer's and in what they differ, for the first request that one takes and the other reads as something else."""
     for index, request in enumerate(ours.requests):
         if index < len(theirs.requests):
             other = theirs.requests[index]
@@ -28,8 +28,8 @@ def differences(ours, theirs):
             # Upgraded: it looks no further, for another protocol might follow (RFC 9110 7.8 lets a server ignore that).
             return (request, None), [theirs.end]
     if ours.end in ("end", "more") and len(theirs.requests) > len(ours.requests):
-        return None, ["further request"]
-    return None, []
+        return (None, theirs.requests[len(ours.requests)]), ["further request"]
+    return (None, None), []
 
 
 # Fields that differ only in what RFC 9112 7 makes no difference: codings are compared without regard to case.
@@ -38,6 +38,10 @@ def _differ_in_the_case_of_the_coding(request, other):
         one == two or (one[0] == two[0] == b"transfer-encoding" and one[1].lower() == two[1])
         for one, two in zip(request.fields, other.fields)
     )
+
+
+def _announces_content(request):
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in request.fields)
 
 
 def _asks_for_an_upgrade(request):
@@ -58,9 +62,11 @@ DELIBERATE = {
     # RFC 9110 5.5: blanks around a value, spaces or tabs, are no part of it. llhttp takes a tab after this one value for a part.
     "a tab after the coding": (
         "httptools", lambda ours, theirs, found, stream: "`Transfer-Encoding`" in theirs.reason and b"chunked\t" in stream.lower()),
-    # RFC 9110 7.8: whoever does not upgrade goes on, and the content comes first anyway; llhttp stops where the fields end.
+    # RFC 9110 7.8: whoever does not upgrade goes on, and the content comes first anyway; llhttp stops where the fields end, and
+    # has a whole request there where we still wait for content.
     "an upgrade with content": (
-        "httptools", lambda ours, theirs, found, stream: found == ["body"] and not ours[1].body and _asks_for_an_upgrade(ours[0])),
+        "httptools", lambda ours, theirs, found, stream: found in (["body"], ["further request"]) and not ours[1].body
+        and _announces_content(ours[1]) and _asks_for_an_upgrade(ours[1])),
     # No RFC has Proxy-Connection (RFC 9112 C.2.2 warns of it); llhttp ends the connection at its `close`.
     "Proxy-Connection": (
         "httptools", lambda ours, theirs, found, stream: found == ["closed"] and b"proxy-connection" in stream.lower()),
