@@ -116,6 +116,9 @@ struct CommitFailureTests {
         try await House.with(settings: hourly, surroundings: surroundings) { house in
             let lock = house.lock()
             let code = house.guest(on: lock)
+            // Locks are read at the start, before which this one may not have been there.
+            try await house.stop()
+            try await house.start()
             try await eventually("the sweeps of the start are over") {
                 let hasSwept = try await house.admin("GET", "/metrics").text.contains(
                     #"sparekey_sweeps_total{result="ok"} 1"#)
