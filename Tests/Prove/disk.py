@@ -120,29 +120,33 @@ class File:
         # All or nothing of it is as likely as anything between.
         share = chance.choice([0.0, 1.0, chance.random(), chance.random()])
         size = chance.choice([1, 8]) * self.SECTOR
-        states = [bytes(self.durable)]
-        touched = {}
+        lengths = [len(self.durable)]
+        touched, written = {}, {}
         content = bytearray(self.durable)
-        for number, (offset, data) in enumerate(changes, 1):
+        for offset, data in changes:
             end = offset + len(data) if data is not None else len(content)
-            for sector in range(offset // size, (max(end, offset + 1) + size - 1) // size):
-                touched.setdefault(sector, [(0, bytes(self.durable[sector * size:(sector + 1) * size]))])
+            sectors = range(offset // size, (max(end, offset + 1) + size - 1) // size)
+            for sector in sectors:
+                touched.setdefault(sector, [bytes(self.durable[sector * size:(sector + 1) * size])])
             self._apply(content, (offset, data))
-            for sector in range(offset // size, (max(end, offset + 1) + size - 1) // size):
-                touched[sector].append((number, bytes(content[sector * size:(sector + 1) * size])))
-            states.append(len(content))
-        length = len(content) if chance.random() < share else chance.choice([len(self.durable), *states[1:]])
+            for sector in sectors:
+                touched[sector].append(bytes(content[sector * size:(sector + 1) * size]))
+                if data is not None:
+                    written[sector] = touched[sector][-1]
+            lengths.append(len(content))
+        length = len(content) if chance.random() < share else chance.choice(lengths)
         result = bytearray(self.durable)
         garbage = chance.random() < 0.3
         for sector, versions in touched.items():
-            version = chance.choice(versions)[1] if chance.random() >= share else versions[-1][1]
+            version = chance.choice(versions) if chance.random() >= share else versions[-1]
             if share == 0.0:
-                version = versions[0][1]
-            elif garbage and chance.random() < 0.05:
-                # Only what was being written: a disk does not spoil the bytes beside it (SQLite's "powersafe overwrite").
-                before = versions[0][1].ljust(len(version), b"\0")
-                version = bytes(
-                    chance.randrange(256) if old != new else old for old, new in zip(before, versions[-1][1].ljust(len(before))))
+                version = versions[0]
+            elif garbage and sector in written and chance.random() < 0.05:
+                # Only what was being written: a disk does not spoil the bytes beside it (SQLite's "powersafe overwrite"), nor those
+                # of a file that was only cut short.
+                new = written[sector]
+                before = versions[0].ljust(len(new), b"\0")
+                version = bytes(chance.randrange(256) if old != now else old for old, now in zip(before, new)) + before[len(new):]
             place = sector * size
             if len(result) < place + len(version):
                 result.extend(bytes(place + len(version) - len(result)))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from processes import ROOT, environment
 PROVE = ROOT / "Tests/Prove"
 sys.path.insert(0, str(PROVE))
 
+from disk import File  # noqa: E402
 from kill import Trial  # noqa: E402
 from promises import Load  # noqa: E402
 
@@ -58,6 +60,28 @@ def test_answers_follow_their_sync():
     status, rows = prove("power.py", "order", "--rounds", 100)
     assert status == 0
     assert {row["verdict"] for row in rows} <= {"holds", "skipped"}
+
+
+def states_after_a_cut(durable, change):
+    states = set()
+    for seed in range(300):
+        file = File(durable)
+        file.pending = [change]
+        states.add(file.after_power_cut(random.Random(seed)))
+    return states
+
+
+def test_a_file_that_was_emptied_is_whole_or_empty():
+    """A part of a WAL that has been moved into the database would bring older pages back."""
+    whole = bytes(range(1, 129)) * 256
+    assert states_after_a_cut(whole, (0, None)) == {whole, b""}
+
+
+def test_what_was_being_written_is_new_or_old_or_neither():
+    states = states_after_a_cut(b"o" * 32_768, (4096, b"n" * 8192))
+    assert {b"o" * 32_768, b"o" * 4096 + b"n" * 8192 + b"o" * 20_480} < states
+    assert any(set(state) - set(b"on") for state in states)
+    assert all(state[:4096] + state[12_288:] == b"o" * 24_576 for state in states)
 
 
 def test_power_cut():
