@@ -52,20 +52,6 @@ private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         await server.shutdown(deadline: .seconds(5))
     }
 
-    @Test func newLimitsHoldForNewConnections() async throws {
-        let server = try answeringServer { _ in Response(204) }
-        let port = server.port
-        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
-        let before = try await blocking { try Kept(port: port, post) }
-        #expect(try await before.answer().status == 204)
-        var limits = Limits()
-        limits.maxBodyBytes = 4
-        server.update(limits)
-        let after = try await blocking { try Kept(port: port, post) }
-        #expect(try await after.answer().status == 413)
-        await server.shutdown(deadline: .seconds(5))
-    }
-
     /// The queue may be at work for a while yet, and accept more before it comes to what waits for it.
     @Test func newLimitsHoldForWhoeverConnectsNext() async throws {
         var limits = Limits()
