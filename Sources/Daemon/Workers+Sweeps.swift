@@ -31,8 +31,7 @@ extension Workers {
                     surroundings.metrics.add(
                         to: "sparekey_sweeps_total", [("result", "failed")], help: "Sweeps of Seam's events by result.")
                     surroundings.tell("A sweep of Seam's events failed", of: "sweep", error, level: .warning)
-                    let backoff = Backoff(initial: .seconds(5), maximum: max(.seconds(5), sweepInterval))
-                    pause = surroundings.random.delay(backoff, afterAttempt: failures)
+                    pause = surroundings.random.delay(sweepBackoff, afterAttempt: failures)
                 }
                 // A refused webhook comes again by itself only after 5 s, 5 min and 30 min: the sweep may be sooner. Not at once,
                 // for the reason of the refusal is still there, and not for each of a thousand.
@@ -44,22 +43,30 @@ extension Workers {
         }
     }
 
+    /// After a sweep or a reading of locks that failed: no later than the next would have come anyway.
+    private var sweepBackoff: Backoff { Backoff(initial: .seconds(5), maximum: max(.seconds(5), sweepInterval)) }
+
     /// Locks are read at the start and with every sweep of events.
     func runDeviceReadings() async {
         await part("locks") { part in
+            var failures = 0
             while !Task.isCancelled {
+                var pause = sweepInterval
                 var hasSucceeded = false
                 part.beat(within: callPatience, succeeded: false)
                 do {
                     try await stateSweep.readDevices()
+                    failures = 0
                     hasSucceeded = true
                     surroundings.outage.ended("locks")
                 } catch {
                     if Task.isCancelled { return }
+                    failures += 1
                     surroundings.tell("The locks could not be read", of: "locks", error, level: .warning)
+                    pause = surroundings.random.delay(sweepBackoff, afterAttempt: failures)
                 }
-                part.beat(within: sweepInterval + callPatience, succeeded: hasSucceeded)
-                try? await surroundings.clock.sleep(for: sweepInterval)
+                part.beat(within: pause + callPatience, succeeded: hasSucceeded)
+                try? await surroundings.clock.sleep(for: pause)
             }
         }
     }

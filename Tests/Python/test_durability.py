@@ -82,6 +82,14 @@ def test_killed_right_after_the_acknowledgement(sandbox, make_daemon):
     assert sandbox.control("counters")["backups_pulled"] == len(codes)
 
 
+def test_locks_are_read_again_soon_after_a_failure(sandbox, make_daemon):
+    device_id = sandbox.device()
+    sandbox.control("faults/add", kind="server_error", route="/devices/list")
+    daemon = make_daemon(sandbox_url=sandbox.url, **{"reconcile.interval": "1h"}).start()
+    until("the lock", lambda: daemon.query("select 1 from devices where device_id = ?", device_id))
+    assert daemon.says("The locks could not be read")
+
+
 class Sender(threading.Thread):
     """Sends each event until it is acknowledged, as Svix does; what it was promised is in `acknowledged`."""
 
