@@ -8,12 +8,16 @@ final class Certificate: Sendable {
     private let identity: TLSIdentity
     private let clock: any WallClock
     private let metrics: Metrics
+    private let health: Health
     private let log: Logger
 
-    init(_ files: TLSIdentity.Files, clock: any WallClock, metrics: Metrics, log: Logger) throws(TLSFileError) {
+    init(
+        _ files: TLSIdentity.Files, clock: any WallClock, metrics: Metrics, health: Health, log: Logger
+    ) throws(TLSFileError) {
         identity = try TLSIdentity(files)
         self.clock = clock
         self.metrics = metrics
+        self.health = health
         self.log = log
         report(isSound: true)
         if remainingSeconds <= 0 {
@@ -56,6 +60,7 @@ final class Certificate: Sendable {
     private var remainingSeconds: Int64 { identity.context.expiresAt - clock.now().secondsSinceEpoch }
 
     private func report(isSound: Bool?) {
+        health.noteCertificate(isExpired: remainingSeconds <= 0)
         metrics.set(
             "sparekey_tls_certificate_days", to: remainingDays,
             help: "Days until the listener's certificate expires.")

@@ -72,7 +72,7 @@ package final class Daemon: Sendable {
             inboxChanged: surroundings.inboxChanged, refused: surroundings.intakeRefused)
         surroundings.isIntakeBusy = { intake.isBusy }
         let certificate = try settings.listen.tls.identityFiles.map { files in
-            try Certificate(files, clock: clock, metrics: metrics, log: log)
+            try Certificate(files, clock: clock, metrics: metrics, health: surroundings.health, log: log)
         }
         let wire = certificate.map { certificate in { @Sendable () -> any Wire in TLSWire(certificate.context) } }
         let (health, startedAt) = (surroundings.health, clock.now())

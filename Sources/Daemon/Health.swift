@@ -15,6 +15,7 @@ final class Health: Sendable {
         var isShuttingDown = false
         var isReloadRefused = false
         var clockSkewSeconds: Int64?
+        var isCertificateExpired = false
     }
 
     private let state = Mutex(State())
@@ -44,6 +45,10 @@ final class Health: Sendable {
 
     /// This clock's time less the last authentic webhook's; nil before the first.
     var clockSkewSeconds: Int64? { state.withLock { $0.clockSkewSeconds } }
+
+    func noteCertificate(isExpired: Bool) {
+        state.withLock { $0.isCertificateExpired = isExpired }
+    }
 
     func noteReload(succeeded: Bool) {
         state.withLock { $0.isReloadRefused = !succeeded }
@@ -77,12 +82,15 @@ final class Health: Sendable {
     /// Seam being away is named, and alone does not make the daemon unready: events are kept.
     func report() -> Report {
         let stalled = pulse.stalled
+        let failing = pulse.failingForLong.filter { !stalled.contains($0) }
         return state.withLock { state in
             var degraded: [(what: String, detail: String?)] = []
             if let failure = state.commitFailure { degraded.append(("database", failure)) }
             if let failure = state.seamFailure { degraded.append((failure, nil)) }
             if state.isReloadRefused { degraded.append(("reload_refused", nil)) }
+            if state.isCertificateExpired { degraded.append(("certificate_expired", nil)) }
             if !stalled.isEmpty { degraded.append(("stalled", stalled.joined(separator: ", "))) }
+            if !failing.isEmpty { degraded.append(("failing", failing.joined(separator: ", "))) }
             if state.isShuttingDown { degraded.append(("shutting_down", nil)) }
             let isReady = state.commitFailure == nil && !state.isShuttingDown && !stalled.contains("intake")
             return Report(isReady: isReady, degraded: degraded)

@@ -16,6 +16,10 @@ final class Pulse: Sendable {
         var aliveUntil: Instant
         /// Has done what it is there for, by then; nil before the first time.
         var soundUntil: Instant?
+        /// One piece of work: that it goes on is all that can be asked of it before its end.
+        var isWork: Bool
+        /// Has had the time to show that it works.
+        var isDueAt: Instant
     }
 
     private struct State {
@@ -51,12 +55,14 @@ final class Pulse: Sendable {
 
     /// Begins to watch over a part. Several may have the same name.
     ///
-    /// - Parameter isTakenForWell: false for a part that fails until it has shown that it does not.
-    func begin(_ name: String, within limit: Duration = Pulse.patience, isTakenForWell: Bool = false) -> Part {
+    /// - Parameter isWork: true for one piece of work, which is well for as long as it goes on; false for a part that fails until
+    ///   it has shown that it does not.
+    func begin(_ name: String, within limit: Duration = Pulse.patience, isWork: Bool = false) -> Part {
         let end = now().advanced(by: limit)
         let id = state.withLock { state in
             state.next += 1
-            state.beats[state.next] = Beat(name: name, aliveUntil: end, soundUntil: isTakenForWell ? end : nil)
+            state.beats[state.next] = Beat(
+                name: name, aliveUntil: end, soundUntil: isWork ? end : nil, isWork: isWork, isDueAt: end)
             return state.next
         }
         return Part(id: id, pulse: self)
@@ -67,6 +73,9 @@ final class Pulse: Sendable {
 
     /// The names of the parts that have not done what they are there for in time, whether they go on or not.
     var failing: [String] { names { $0.soundUntil } }
+
+    /// The failing without those that have only just begun, and have had no time to show that they work.
+    var failingForLong: [String] { names { $0.soundUntil ?? $0.isDueAt } }
 
     private func names(_ limit: (Beat) -> Instant?) -> [String] {
         let now = now()
@@ -79,7 +88,7 @@ final class Pulse: Sendable {
         let end = now().advanced(by: limit)
         state.withLock { state in
             state.beats[id]?.aliveUntil = end
-            if succeeded { state.beats[id]?.soundUntil = end }
+            if succeeded || state.beats[id]?.isWork == true { state.beats[id]?.soundUntil = end }
         }
     }
 

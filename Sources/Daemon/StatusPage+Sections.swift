@@ -158,9 +158,8 @@ extension StatusPage {
             rows.append(("Certificate", "none: plain HTTP, for a proxy"))
         }
         if let skew = facts.clockSkewSeconds {
-            let isBad = skew.magnitude * 2 > facts.toleranceSeconds.magnitude
             let text = "\(skew.magnitude) s \(skew < 0 ? "behind" : "ahead of") the last webhook"
-            rows.append(("Clock", isBad ? "<strong>\(text)</strong>" : text))
+            rows.append(("Clock", facts.isClockOff ? "<strong>\(text)</strong>" : text))
         } else {
             rows.append(("Clock", "not compared yet: no webhook has come since the start"))
         }

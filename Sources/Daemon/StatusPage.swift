@@ -25,6 +25,9 @@ struct StatusPage {
         var clockSkewSeconds: Int64?
         var toleranceSeconds: Int64
         var sweepInterval: Duration
+
+        /// So far off that webhooks will soon be refused for their time.
+        var isClockOff: Bool { clockSkewSeconds.map { $0.magnitude * 2 > toleranceSeconds.magnitude } ?? false }
     }
 
     var now: Timestamp { overview.now }
@@ -66,7 +69,9 @@ struct StatusPage {
 
     private var level: Level {
         if !report.isReady || logFailure != nil || overview.guests.contains(where: arrivesSoon) { return .bad }
-        return report.degraded.isEmpty && overview.guests.isEmpty && overview.openAlerts.isEmpty ? .well : .warn
+        let isWell =
+            report.degraded.isEmpty && !facts.isClockOff && overview.guests.isEmpty && overview.openAlerts.isEmpty
+        return isWell ? .well : .warn
     }
 
     private func arrivesSoon(_ guest: Overview.Guest) -> Bool {
@@ -100,6 +105,7 @@ struct StatusPage {
     private var problems: String {
         var degraded = report.degraded
         if let logFailure { degraded.append(("log", logFailure)) }
+        if facts.isClockOff { degraded.append(("clock", nil)) }
         let items =
             degraded.map { item in
                 let words = Self.problemWords[item.what] ?? item.what.replacing("_", with: " ")
@@ -114,7 +120,9 @@ struct StatusPage {
     private static let problemWords = [
         "database": "Events cannot be committed", "log": "The log cannot be read",
         "seam_key_refused": "Seam refuses the API key", "seam_unreachable": "Seam cannot be reached",
-        "stalled": "Parts of the daemon make no progress",
+        "certificate_expired": "The certificate has expired, and Seam does not connect",
+        "clock": "This clock and the webhooks' are far apart",
+        "stalled": "Parts of the daemon make no progress", "failing": "Parts of the daemon fail again and again",
         "reload_refused": "The last reload was refused, and the configuration before it goes on",
         "shutting_down": "The daemon is stopping",
     ]

@@ -209,7 +209,7 @@ extension Workers {
 
     /// A piece of work that is watched until its end.
     private func watched(_ name: String, within limit: Duration, work: () async throws -> Void) async rethrows {
-        let part = surroundings.pulse.begin(name, within: limit, isTakenForWell: true)
+        let part = surroundings.pulse.begin(name, within: limit, isWork: true)
         defer { part.end() }
         try await Pulse.$part.withValue(part) { try await work() }
     }

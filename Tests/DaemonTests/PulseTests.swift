@@ -74,10 +74,26 @@ struct PulseTests {
         #expect(pulse.failing == [])
     }
 
-    @Test func workInHandIsTakenForWell() {
-        _ = pulse.begin("delivery", within: .seconds(10), isTakenForWell: true)
-        #expect(pulse.failing == [])
+    @Test func workInHandIsWellForAsLongAsItGoesOn() {
+        let lane = pulse.begin("lane", within: .seconds(10), isWork: true)
+        for _ in 0..<10 {
+            #expect(pulse.failing == [])
+            clock.advance(by: .seconds(9))
+            lane.beat(within: .seconds(10), succeeded: false)
+        }
         clock.advance(by: .seconds(11))
-        #expect(pulse.failing == ["delivery"])
+        #expect(pulse.failing == ["lane"])
+    }
+
+    @Test func aPartThatHasJustBegunIsNotFailingForLong() {
+        let sweep = pulse.begin("sweep", within: .seconds(10))
+        sweep.beat(within: .seconds(60), succeeded: false)
+        #expect(pulse.failingForLong == [])
+        clock.advance(by: .seconds(11))
+        #expect(pulse.failingForLong == ["sweep"])
+        sweep.beat(within: .seconds(10))
+        #expect(pulse.failingForLong == [])
+        clock.advance(by: .seconds(11))
+        #expect(pulse.failingForLong == ["sweep"])
     }
 }

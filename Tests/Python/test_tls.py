@@ -89,6 +89,14 @@ def test_the_daemon_serves_tls(tmp_path, make_daemon, certificates):
     assert curl(daemon.url)[0] == REFUSED
     assert 29 < daemon.metric("sparekey_tls_certificate_days") <= 30
 
+
+    # One that has expired is told of wherever somebody looks.
+    certificates.make("daemon", days=-1)
+    daemon.process.send_signal(1)
+    until("expired certificate", lambda: {"what": "certificate_expired"} in daemon.get("/readyz").json()["degraded"])
+    assert daemon.get("/readyz").status_code == 200
+    assert "The certificate has expired" in daemon.get("/").text
+
     # A renewed pair is taken at a reload, and a bad one is not.
     certificates.make("daemon", days=60)
     daemon.process.send_signal(1)
