@@ -28,7 +28,7 @@ package final class LogOutput: Sendable {
     package init(format: Settings.Log.Format, level: Settings.Log.Level, environment: [String: String]) {
         let stream = environment["JOURNAL_STREAM"]
         levelIndex = Atomic(Self.index(of: level))
-        self.format = format == .auto ? (stream == nil ? .text : .journal) : format
+        self.format = format == .auto ? (SystemJournal.isStandardError(stream) ? .journal : .text) : format
         journal = self.format == .journal ? SystemJournal(stream: stream) : nil
     }
 

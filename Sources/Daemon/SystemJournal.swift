@@ -12,12 +12,18 @@ struct SystemJournal: Sendable {
     private let descriptor: Int32
 
     /// Nil unless the journal reads this process's standard error: then what is written there elsewhere is not hidden in it.
-    ///
-    /// - Parameter stream: `$JOURNAL_STREAM`, device and inode of what the service manager connected.
     init?(stream: String?) {
-        var status = stat()
-        guard let stream, fstat(2, &status) == 0, stream == "\(status.st_dev):\(status.st_ino)" else { return nil }
+        guard Self.isStandardError(stream) else { return nil }
         self.init(path: Self.path)
+    }
+
+    /// Whether standard error is what the service manager connected, and has not been led elsewhere since.
+    ///
+    /// - Parameter stream: `$JOURNAL_STREAM`, device and inode of what it connected.
+    static func isStandardError(_ stream: String?) -> Bool {
+        var status = stat()
+        guard let stream, fstat(2, &status) == 0 else { return false }
+        return stream == "\(status.st_dev):\(status.st_ino)"
     }
 
     /// Nil where nobody listens at `path`.
