@@ -264,6 +264,8 @@ extension Limits {
         return limits
     }
 }
+        // `curl -X POST` says none.
+        limits.requiresLength = false
 
 extension Logger {
     /// The service group's own lines are of no use to an operator below warnings. `log.level` may ask for less still.

@@ -8,6 +8,8 @@ package struct Limits: Sendable {
     package var countsLoopback = false
     /// Content of one request, after any chunked coding is removed.
     package var maxBodyBytes = 1_572_864
+    /// Whether a POST, PUT or PATCH has to say how long its content is, which is 411 where it does not; else it has none then.
+    package var requiresLength = true
     /// Request line and fields together; the same again for chunk trailers.
     package var maxHeadBytes = 16_384
     package var maxFields = 100

@@ -146,6 +146,17 @@ private func post(_ fields: String, _ body: String = "") -> String {
         #expect(outcome(post(fields, body)) == expected)
     }
 
+    @Test func aLengthIsRequiredOnlyWhereTheLimitsSaySo() {
+        var limits = Limits()
+        limits.requiresLength = false
+        for method in ["POST", "PUT", "PATCH"] {
+            let request = "\(method) / HTTP/1.1\r\nHost: a\r\n\r\n"
+            #expect(outcome(request, limits) == "1")
+            #expect(outcome(request) == "411 length_required")
+        }
+        #expect(outcome("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell", limits) == "0 more")
+    }
+
     @Test func aCodingInHTTP10IsRefused() {
         #expect(
             outcome("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n") == "400 length_and_coding")

@@ -287,6 +287,30 @@ def test_a_closed_log_pipe_ends_nothing(make_daemon):
     reader, writer = os.pipe()
     daemon.start(wait=False, stderr=writer)
     os.close(writer)
+def test_only_who_writes_to_the_journal_writes_as_the_journal_reads(make_daemon):
+    """The variable is inherited by whoever is started below a unit, with standard error led to a file as well."""
+    daemon = make_daemon(**{"log.format": "auto"})
+    daemon.start(wait=False, env={"JOURNAL_STREAM": "9:12345"})
+    until("readiness", lambda: " Ready" in daemon.output())
+    assert re.match(r"\d{4}-\d\d-\d\dT", daemon.output()), daemon.output()
+
+
+# The API for whoever tells the guests
+
+
+def test_a_post_without_content_needs_no_length(make_daemon):
+    daemon = make_daemon().start()
+
+    def status(url):
+        done = subprocess.run(
+            ["curl", "-sS", "-o", os.devnull, "-w", "%{http_code}", "-X", "POST", "-H", f"Authorization: Bearer {ADMIN_TOKEN}", url],
+            capture_output=True, text=True, timeout=PATIENCE)
+        return done.stdout
+
+    assert status(f"{daemon.admin_url}/api/deliveries/claim") == "204"
+    assert status(daemon.url) == "411"
+
+
     said = b""
     while not (ready := re.search(rb'"message":"Ready".*?"webhooks":"(.*?)"', said)):
         said += os.read(reader, 4096)
