@@ -87,7 +87,7 @@ extension Loader {
             let source = error.isMissing ? key.source.map { "; \($0)" } ?? "" : ""
             throw Complaint(problem: "\(path) \(problem)", fix: fix + source)
         }
-        if given != nil, file.isReadableByOthers {
+        if file.isReadableByOthers {
             warn(given?.key ?? key.name, "\(path) can be read by others on this machine", fix: file.closing(path))
         }
         let secrets = Self.lines(of: file.text)

@@ -43,6 +43,17 @@ import Testing
         #expect(try scratch.load(file, environment, secrets: true).webhook.secrets == [both[0]])
     }
 
+    @Test func aCredentialThatOthersCanReadIsAWarning() throws {
+        let scratch = try Scratch()
+        let path = try scratch.write("seam-api-key", Sample.apiKey, mode: 0o644)
+        _ = try scratch.write("webhook-secret", Sample.webhookSecret)
+        let settings = try scratch.load("", ["CREDENTIALS_DIRECTORY": scratch.directory.path], secrets: true)
+        #expect(
+            settings.warnings.map(\.description) == [
+                "\(scratch.path("sparekey.yaml")): seam.api_key: \(path) can be read by others on this machine. Fix: chmod 600 \(path)."
+            ])
+    }
+
     @Test func environmentListOverridesInlineAndFile() throws {
         let (scratch, _, secrets) = try files()
         let environment = [
