@@ -1,3 +1,5 @@
+internal import FoundationEssentials
+
 // Where the installed units find a configuration and its secrets.
 extension Settings {
     /// Where the configuration is when nobody says otherwise.
@@ -8,7 +10,7 @@ extension Settings {
     /// The unit that runs this configuration: `sparekey`, or `sparekey@NAME` for `/etc/sparekey/NAME.yaml`; nil for one that lies
     /// elsewhere, which is no unit's.
     package var unit: String? {
-        if file == Self.defaultPath { return "sparekey" }
+        if location == Self.defaultPath { return "sparekey" }
         return instance.map { "sparekey@\($0)" }
     }
 
@@ -27,11 +29,13 @@ extension Settings {
         unit.map { _ in "/var/lib/sparekey" + (instance.map { "/" + $0 } ?? "") }
     }
 
+    /// The file however it was named: `sparekey.yaml` in its own folder is the same. Links are not followed, for the units name none.
+    private var location: String? { file.map { URL(filePath: $0).standardizedFileURL.path } }
+
     private var instance: String? {
-        guard let file, file != Self.defaultPath, file.hasPrefix(Self.folder), file.hasSuffix(".yaml") else {
-            return nil
-        }
-        let name = file.dropFirst(Self.folder.utf8.count).dropLast(".yaml".utf8.count)
+        guard let location, location != Self.defaultPath, location.hasPrefix(Self.folder), location.hasSuffix(".yaml")
+        else { return nil }
+        let name = location.dropFirst(Self.folder.utf8.count).dropLast(".yaml".utf8.count)
         return name.isEmpty || name.utf8.contains(UInt8(ascii: "/")) ? nil : String(name)
     }
 }
