@@ -7,6 +7,9 @@ internal import Time
 /// The workers with times of their own: the sweeps over Seam, retention, and the word that all is well.
 extension Workers {
     func runSweeps() async {
+        surroundings.metrics.set(
+            "sparekey_sweep_interval_seconds", to: sweepInterval.inSeconds,
+            help: "How often Seam's events are swept: reconcile.interval.")
         await part("sweep") { part in
             var failures = 0
             while !Task.isCancelled {
