@@ -22,8 +22,8 @@ package final class Daemon: Sendable {
     private let pages: AdminPages
     let publicServer: Server
     let adminServer: Server
-    /// As they were at the start: a reload does not move the listeners.
-    private let hosts: (listen: String, admin: String)
+    /// As it was at the start: some of it a reload does not change.
+    private let startedWith: Settings
     /// Nil: plain HTTP.
     let certificate: Certificate?
     let manager: ServiceManager
@@ -101,7 +101,7 @@ package final class Daemon: Sendable {
         let sockets = ActivatedSockets(environment: environment, processID: processID)
         hasSocketUnit = !sockets.webhooks.isEmpty
         let date: @Sendable () -> String = { [clock = surroundings.clock] in clock.now().httpDate }
-        hosts = (settings.listen.host, settings.admin.host)
+        startedWith = settings
         publicServer = Server(
             host: settings.listen.host, port: settings.listen.port, sockets: sockets.webhooks,
             limits: settings.listen.limits,
@@ -118,11 +118,12 @@ package final class Daemon: Sendable {
 
     /// Where Seam's webhooks are taken; known once the daemon is ready.
     package var webhookURL: String {
-        Self.url(certificate == nil ? "http" : "https", hosts.listen, publicServer.port) + current.settings.listen.path
+        Self.url(certificate == nil ? "http" : "https", startedWith.listen.host, publicServer.port)
+            + current.settings.listen.path
     }
 
     package var adminURL: String {
-        Self.url("http", hosts.admin, adminServer.port)
+        Self.url("http", startedWith.admin.host, adminServer.port)
     }
 
     /// One that can be asked on this machine, also where every address is listened on.
@@ -192,7 +193,10 @@ package final class Daemon: Sendable {
             let rules = try Self.rules(of: new)
             let workers = try Workers(settings: new, surroundings: surroundings)
             // The last that can fail, so that the certificate is not exchanged for a configuration that is refused.
-            if let certificate, let files = new.listen.tls.identityFiles { try certificate.replace(with: files) }
+            if let files = new.listen.tls.identityFiles {
+                // What is listened on with TLS from the next start on must not fail then, when nobody may be there.
+                if let certificate { try certificate.replace(with: files) } else { _ = try TLSIdentity(files) }
+            }
             let old = current.exchange(for: new)
             intake.replaceRules(rules)
             pages.replace(new.delivery)
@@ -200,7 +204,7 @@ package final class Daemon: Sendable {
             output?.apply(new.log.level)
             let changed = new.differences(from: old)
             log.notice("The configuration was loaded anew", metadata: ["changed": "\(changed.joined(separator: " "))"])
-            for key in changed where Settings.restartOnlyKeys.contains(key) {
+            for key in new.differences(from: startedWith) where Settings.restartOnlyKeys.contains(key) {
                 log.warning("A changed key takes effect at the next start only", metadata: ["key": "\(key)"])
             }
             if (certificate == nil) != (new.listen.tls.files == nil) {
@@ -260,12 +264,12 @@ extension Limits {
         var limits = Limits()
         limits.maxConnections = 64
         limits.maxBodyBytes = 65_536
+        // `curl -X POST` says none.
+        limits.requiresLength = false
         limits.responseTimeout = .seconds(10)
         return limits
     }
 }
-        // `curl -X POST` says none.
-        limits.requiresLength = false
 
 extension Logger {
     /// The service group's own lines are of no use to an operator below warnings. `log.level` may ask for less still.

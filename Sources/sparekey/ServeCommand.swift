@@ -29,14 +29,19 @@ struct ServeCommand: AsyncParsableCommand {
             try await SandboxRun(configurationPath: options.path).run()
         } else {
             let settings = try options.load(requireSecrets: true)
-            allowDescriptors(settings.listen.maxConnections + 256)
-            try await serve(settings) { [options] in try options.read(requireSecrets: true) }
+            allowDescriptors(for: settings)
+            try await serve(settings) { [options] in
+                let settings = try options.read(requireSecrets: true)
+                allowDescriptors(for: settings)
+                return settings
+            }
         }
     }
 }
 
 /// Raises the limit of descriptors that a shell sets low by default, as far as it may be.
-private func allowDescriptors(_ count: Int) {
+private func allowDescriptors(for settings: Settings) {
+    let count = settings.listen.maxConnections + 256
     var limit = rlimit()
     let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
     guard getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(count) else { return }

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import sqlite3
@@ -190,6 +191,42 @@ def test_reload(make_daemon, tmp_path):
     assert daemon.stop(seconds=10) == 0
 
 
+FILES = ("certificate", "private_key")
+
+
+def test_a_reload_to_tls_that_the_next_start_could_not_use_is_refused(make_daemon, tmp_path):
+    daemon = make_daemon().start()
+
+    def reload(message, **settings):
+        before = sum(line["message"].startswith(message) for line in daemon.log())
+        daemon.write_config(**settings)
+        daemon.process.send_signal(signal.SIGHUP)
+        until(message, lambda: sum(line["message"].startswith(message) for line in daemon.log()) > before)
+
+    reload("The new configuration was refused", **{f"listen.tls.{file}_file": str(tmp_path / file) for file in FILES})
+    assert daemon.metric("sparekey_reload_success") == 0
+    for file in FILES:
+        del daemon.settings[f"listen.tls.{file}_file"]
+    # What only a restart changes is told for as long as it is not as at the start, and no longer.
+    reload("A changed key takes effect at the next start only", **{"listen.host": "127.0.0.2"})
+    reload("The configuration was loaded anew", **{"listen.host": "127.0.0.1"})
+    assert sum(line["message"].startswith("A changed key") for line in daemon.log()) == 1
+
+
+def test_a_reload_allows_the_descriptors_that_it_needs(make_daemon):
+    daemon = make_daemon(**{"listen.max_connections": 1000})
+    daemon.wrapper = ["sh", "-c", 'ulimit -Sn 1024; exec "$@"', "sh"]
+    daemon.start()
+
+    def descriptors():
+        return resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)[0]
+
+    assert descriptors() == 1256
+    daemon.write_config(**{"listen.max_connections": 2000})
+    daemon.process.send_signal(signal.SIGHUP)
+    until("descriptors", lambda: descriptors() == 2256)
+
+
 def test_reload_in_the_midst_of_work(sandbox, make_daemon):
     """Reload after reload while failovers are worked off: none is lost, none is done twice."""
     device_id = sandbox.device(pool_size=30)
@@ -250,6 +287,30 @@ def test_the_log_is_loaded_anew(make_daemon):
     assert daemon.stop(seconds=10) == 0
 
 
+def test_only_who_writes_to_the_journal_writes_as_the_journal_reads(make_daemon):
+    """The variable is inherited by whoever is started below a unit, with standard error led to a file as well."""
+    daemon = make_daemon(**{"log.format": "auto"})
+    daemon.start(wait=False, env={"JOURNAL_STREAM": "9:12345"})
+    until("readiness", lambda: " Ready" in daemon.output())
+    assert re.match(r"\d{4}-\d\d-\d\dT", daemon.output()), daemon.output()
+
+
+# The API for whoever tells the guests
+
+
+def test_a_post_without_content_needs_no_length(make_daemon):
+    daemon = make_daemon().start()
+
+    def status(url):
+        done = subprocess.run(
+            ["curl", "-sS", "-o", os.devnull, "-w", "%{http_code}", "-X", "POST", "-H", f"Authorization: Bearer {ADMIN_TOKEN}", url],
+            capture_output=True, text=True, timeout=PATIENCE)
+        return done.stdout
+
+    assert status(f"{daemon.admin_url}/api/deliveries/claim") == "204"
+    assert status(daemon.url) == "411"
+
+
 # Standard error that nobody reads
 
 
@@ -287,30 +348,6 @@ def test_a_closed_log_pipe_ends_nothing(make_daemon):
     reader, writer = os.pipe()
     daemon.start(wait=False, stderr=writer)
     os.close(writer)
-def test_only_who_writes_to_the_journal_writes_as_the_journal_reads(make_daemon):
-    """The variable is inherited by whoever is started below a unit, with standard error led to a file as well."""
-    daemon = make_daemon(**{"log.format": "auto"})
-    daemon.start(wait=False, env={"JOURNAL_STREAM": "9:12345"})
-    until("readiness", lambda: " Ready" in daemon.output())
-    assert re.match(r"\d{4}-\d\d-\d\dT", daemon.output()), daemon.output()
-
-
-# The API for whoever tells the guests
-
-
-def test_a_post_without_content_needs_no_length(make_daemon):
-    daemon = make_daemon().start()
-
-    def status(url):
-        done = subprocess.run(
-            ["curl", "-sS", "-o", os.devnull, "-w", "%{http_code}", "-X", "POST", "-H", f"Authorization: Bearer {ADMIN_TOKEN}", url],
-            capture_output=True, text=True, timeout=PATIENCE)
-        return done.stdout
-
-    assert status(f"{daemon.admin_url}/api/deliveries/claim") == "204"
-    assert status(daemon.url) == "411"
-
-
     said = b""
     while not (ready := re.search(rb'"message":"Ready".*?"webhooks":"(.*?)"', said)):
         said += os.read(reader, 4096)
