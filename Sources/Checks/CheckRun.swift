@@ -20,6 +20,7 @@ package struct CheckRun: Sendable {
         let account = account ?? ServiceAccount(databasePath: database)
         checks = [
             ("the configuration", ConfigurationCheck(settings, account: account)),
+            ("the service's unit", UnitCheck(settings)),
             (
                 "the clock",
                 ClockCheck(

@@ -21,11 +21,12 @@ package struct DatabaseCheck: Check {
     package init(
         _ settings: Settings, account: ServiceAccount,
         volume: @escaping @Sendable (String) -> Volume? = { Volume(holding: $0) },
-        unitFolders: [String] = ["/etc", "/usr/local/lib", "/usr/lib", "/lib"].map { $0 + "/systemd/system" }
+        unitFolders: [String]? = nil
     ) {
         path = settings.database.path
         stateFolder = settings.stateFolder
-        unitFiles = settings.unitFile.map { file in unitFolders.map { "\($0)/\(file)" } } ?? []
+        let folders = unitFolders ?? UnitFile.folders
+        unitFiles = settings.unitFile.map { file in folders.map { "\($0)/\(file)" } } ?? []
         self.account = account
         self.volume = volume
     }

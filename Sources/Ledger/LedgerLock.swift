@@ -17,9 +17,12 @@ package final class LedgerLock: Sendable {
         let path = databasePath + ".lock"
         let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
         guard opened >= 0 else {
+            let failure = errno
             throw LedgerError(
-                .storage, reason: "\(path): cannot be opened, \(String(cString: strerror(errno)))",
-                hint: "The folder must exist and belong to the user that runs Sparekey.")
+                .storage, reason: "\(path): cannot be opened, \(String(cString: strerror(failure)))",
+                hint: failure == EROFS
+                    ? "Its disk is mounted read-only, or the unit lets the service write elsewhere only (ReadWritePaths=)."
+                    : "The folder must exist and belong to the user that runs Sparekey.")
         }
         guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
             let failure = errno

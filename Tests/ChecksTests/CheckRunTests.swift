@@ -1,4 +1,3 @@
-import Checks
 import Foundation
 import HTTPClient
 import JSON
@@ -7,6 +6,8 @@ import Sandbox
 import Settings
 import Testing
 import Time
+
+@testable import Checks
 
 @Suite struct CheckRunTests {
     /// A simulated Seam, a folder, and a configuration of which nothing is wrong.
@@ -114,6 +115,37 @@ import Time
         #expect(await findings() == ["database.new"])
         settings.database.path = "/var/lib/sparekey/another/sparekey.db"
         #expect(await findings() == ["database.folder"])
+    }
+
+    @Test func whatTheUnitKeepsFromTheServiceIsFound() async throws {
+        let units = FileManager.default.temporaryDirectory.appending(path: "units-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: units) }
+        let dropIns = units.appending(path: "sparekey@two.service.d")
+        try FileManager.default.createDirectory(at: dropIns, withIntermediateDirectories: true)
+        var settings = Settings()
+        settings.database.path = "/srv/sparekey/sparekey.db"
+        settings.delivery.command = ["/home/ops/bin/tell"]
+        func findings() async -> [String] {
+            await UnitCheck(settings, unitFolders: [units.path]).findings().map { "\($0.id): \($0.title)" }
+        }
+        // By hand, and where the unit is not installed, nothing is kept from it.
+        #expect(await findings() == [])
+        settings.file = "/etc/sparekey/two.yaml"
+        #expect(await findings() == [])
+        let shipped = URL(filePath: #filePath).appending(path: "../../../systemd/sparekey@.service").standardized
+        try FileManager.default.copyItem(at: shipped, to: units.appending(path: "sparekey@.service"))
+        let hidden = "unit.hidden: The service does not see what delivery.command names"
+        #expect(await findings() == [hidden, "unit.read_only: The service may not write to the database's folder"])
+        try Data("[Service]\nReadWritePaths=-/mnt /srv/sparekey\n".utf8).write(to: dropIns.appending(path: "a.conf"))
+        #expect(await findings() == [hidden])
+        try Data("[Service]\nProtectHome=no\n".utf8).write(to: dropIns.appending(path: "b.conf"))
+        #expect(await findings() == [])
+        try Data("[Service]\nReadWritePaths=\n".utf8).write(to: dropIns.appending(path: "c.conf"))
+        #expect(await findings() == ["unit.read_only: The service may not write to the database's folder"])
+        settings.database.path = "/var/lib/sparekey/two/sparekey.db"
+        #expect(await findings() == [])
+        settings.database.path = "/tmp/sparekey.db"
+        #expect(await findings() == ["unit.hidden: The service does not see what database.path names"])
     }
 
     // MARK: Seam
