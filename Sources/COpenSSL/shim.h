@@ -23,6 +23,10 @@ static inline void sparekey_SSL_CTX_set_mode(SSL_CTX *context, long mode) {
     SSL_CTX_set_mode(context, mode);
 }
 
+static inline void sparekey_SSL_CTX_clear_mode(SSL_CTX *context, long mode) {
+    SSL_CTX_clear_mode(context, mode);
+}
+
 static inline void sparekey_SSL_CTX_set_session_cache_mode(SSL_CTX *context, long mode) {
     SSL_CTX_set_session_cache_mode(context, mode);
 }
@@ -33,6 +37,7 @@ static const uint64_t sparekey_SSL_OP_NO_RENEGOTIATION = SSL_OP_NO_RENEGOTIATION
 static const uint64_t sparekey_SSL_OP_NO_TICKET = SSL_OP_NO_TICKET;
 static const uint64_t sparekey_SSL_OP_CIPHER_SERVER_PREFERENCE = SSL_OP_CIPHER_SERVER_PREFERENCE;
 static const uint64_t sparekey_SSL_OP_PRIORITIZE_CHACHA = SSL_OP_PRIORITIZE_CHACHA;
+static const long sparekey_SSL_MODE_AUTO_RETRY = SSL_MODE_AUTO_RETRY;
 static const long sparekey_SSL_MODE_RELEASE_BUFFERS = SSL_MODE_RELEASE_BUFFERS;
 
 static inline size_t sparekey_BIO_pending(BIO *bio) {

@@ -24,6 +24,11 @@ package final class TLSConnection {
     /// The largest content of one TLS record (RFC 8446 5.1).
     package static let recordBytes = 16_384
 
+    /// How many messages of the handshake protocol a peer may send in the connection's life. A handshake takes three; beyond are key
+    /// updates, for which an honest peer has a reason once in millions of records (RFC 8446 5.5), and renegotiations, which are
+    /// refused. Each costs many times what a record of content does.
+    static let maximumHandshakeMessages = 20
+
     /// What OpenSSL 3.0 allocates for a connection whose handshake is over, without what its BIOs hold; measured.
     private static let restingBytes = 10_240
 
@@ -31,6 +36,7 @@ package final class TLSConnection {
     /// From the peer and for the peer; `connection` owns both.
     private let incoming: OpaquePointer
     private let outgoing: OpaquePointer
+    private var handshakeMessages = 0
 
     package init(_ context: TLSContext) throws(OpenSSLError) {
         OpenSSLError.clear()
@@ -45,6 +51,12 @@ package final class TLSConnection {
         self.connection = connection
         self.incoming = incoming
         self.outgoing = outgoing
+        // Unretained, for `connection` is freed with `self`.
+        _ = SSL_ctrl(connection, SSL_CTRL_SET_MSG_CALLBACK_ARG, 0, Unmanaged.passUnretained(self).toOpaque())
+        SSL_set_msg_callback(connection) { isSent, _, type, _, _, _, receiver in
+            guard isSent == 0, type == SSL3_RT_HANDSHAKE, let receiver else { return }
+            Unmanaged<TLSConnection>.fromOpaque(receiver).takeUnretainedValue().handshakeMessages += 1
+        }
     }
 
     deinit { SSL_free(connection) }
@@ -71,20 +83,27 @@ package final class TLSConnection {
         }
     }
 
-    /// The content of at most one record.
+    /// The content of at most one record. More than `maximumHandshakeMessages` are a failure.
     package func read() -> Reading {
-        OpenSSLError.clear()
-        var error = SSL_ERROR_NONE
-        let bytes = [UInt8](unsafeUninitializedCapacity: TLSConnection.recordBytes) { buffer, count in
-            let result = SSL_read_ex(connection, buffer.baseAddress, buffer.count, &count)
-            error = SSL_get_error(connection, result)
-            if error != SSL_ERROR_NONE { count = 0 }
-        }
-        switch error {
-        case SSL_ERROR_NONE: return .bytes(bytes)
-        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .incomplete
-        case SSL_ERROR_ZERO_RETURN: return .closed
-        default: return .failed(.taken(after: "SSL_read_ex"))
+        while true {
+            OpenSSLError.clear()
+            var error = SSL_ERROR_NONE
+            let bytes = [UInt8](unsafeUninitializedCapacity: TLSConnection.recordBytes) { buffer, count in
+                let result = SSL_read_ex(connection, buffer.baseAddress, buffer.count, &count)
+                error = SSL_get_error(connection, result)
+                if error != SSL_ERROR_NONE { count = 0 }
+            }
+            switch error {
+            case SSL_ERROR_NONE: return .bytes(bytes)
+            case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
+                guard handshakeMessages <= TLSConnection.maximumHandshakeMessages else {
+                    return .failed(OpenSSLError(operation: "SSL_read_ex", entries: []))
+                }
+                // What it returned after may have been such a message, with more behind it.
+                if sparekey_BIO_pending(incoming) == 0 { return .incomplete }
+            case SSL_ERROR_ZERO_RETURN: return .closed
+            default: return .failed(.taken(after: "SSL_read_ex"))
+            }
         }
     }
 

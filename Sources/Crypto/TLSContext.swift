@@ -61,6 +61,8 @@ package final class TLSContext: @unchecked Sendable {
         sparekey_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
         // A connection at rest holds no record buffers, some 34 kB less each (SSL_CTX_set_mode(3)); its BIOs keep theirs.
         sparekey_SSL_CTX_set_mode(context, sparekey_SSL_MODE_RELEASE_BUFFERS)
+        // Reading returns after each message of the handshake protocol, which can then be counted before the next is looked at.
+        sparekey_SSL_CTX_clear_mode(context, sparekey_SSL_MODE_AUTO_RETRY)
         // A key with a passphrase is an error, not a question on the terminal.
         SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in 0 }
         SSL_CTX_set_alpn_select_cb(

@@ -3,7 +3,7 @@ package import Crypto
 /// TLS between socket and HTTP.
 package final class TLSWire: Wire {
     /// What a peer may send without a byte of HTTP coming of it, in bytes: a handshake takes two kilobytes, a record 16. Beyond
-    /// are handshakes without end, renegotiations and key updates in a row.
+    /// are handshakes without end. (`TLSConnection` bounds key updates, whatever comes between them.)
     package static let maximumSilentBytes = 65_536
 
     let connection: TLSConnection?

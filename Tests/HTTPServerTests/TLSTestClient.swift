@@ -51,6 +51,12 @@ final class TLSTestClient {
         _ = SSL_write_ex(connection, text, text.utf8.count, &written)
     }
 
+    /// Exchanges the key that it sends with, and asks the server to do so, too (RFC 8446 4.6.3).
+    func updateKey() {
+        _ = SSL_key_update(connection, SSL_KEY_UPDATE_REQUESTED)
+        step()
+    }
+
     func read() -> String {
         var text = ""
         var buffer = [UInt8](repeating: 0, count: 16_384)

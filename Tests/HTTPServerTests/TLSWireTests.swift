@@ -105,6 +105,42 @@ import Testing
         #expect(sent <= TLSWire.maximumSilentBytes + 100)
     }
 
+    /// An honest client updates its key once in millions of records. Whoever does it all the time costs the loop its time, whatever
+    /// he says in between.
+    @Test func keyUpdatesAreFew() async throws {
+        let files = try await TLSFiles()
+        let wire = TLSWire(try await files.context())
+        let client = try TLSTestClient()
+        converse(client, wire)
+        func update() -> (plaintext: String, end: WireOutput.End?) {
+            client.updateKey()
+            client.write("x")
+            return converse(client, wire)
+        }
+        for _ in 0..<4 {
+            let taken = update()
+            #expect(taken.plaintext == "x" && taken.end == nil)
+        }
+        client.receive(wire.send(Array("answer".utf8)).outgoing)
+        #expect(client.read() == "answer")
+        var updates = 4
+        while updates < 100, update().end == nil { updates += 1 }
+        #expect(updates < 20)
+    }
+
+    /// The first too many ends the connection: those behind it in the same piece are not even looked at.
+    @Test func keyUpdatesInOnePieceAreFew() async throws {
+        let files = try await TLSFiles()
+        let wire = TLSWire(try await files.context())
+        let client = try TLSTestClient()
+        converse(client, wire)
+        for _ in 0..<500 { client.updateKey() }
+        let output = wire.receive(client.takeOutgoing()[...])
+        #expect(output.end == .failed)
+        // Each one that was taken is answered with one of 27 bytes.
+        #expect(output.outgoing.count < 20 * 27)
+    }
+
     // MARK: Files
 
     @Test func refusesFilesThatAreNoPair() async throws {
