@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -71,6 +72,14 @@ static inline int sparekey_accept(int listener, struct sockaddr_storage *address
 // pipe2 is declared only under _GNU_SOURCE. Both ends are closed at an exec, or another child would keep this one's input open.
 static inline int sparekey_pipe(int *ends) {
     return (int)syscall(SYS_pipe2, ends, O_CLOEXEC);
+}
+
+// spawn.h declares it only under _GNU_SOURCE, and there is no system call to use in its place. glibc 2.34.
+int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int first);
+
+// The child closes every descriptor from `first` on, whoever opened it and however. Returns the error, not -1.
+static inline int sparekey_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }
 
 // A descriptor that becomes readable when the process ends, so that waiting for a child can have a deadline.

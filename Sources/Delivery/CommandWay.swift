@@ -69,7 +69,7 @@ private final class CommandDeadline: Sendable {
     func shorten(to other: ContinuousClock.Instant) { instant.withLock { $0 = min($0, other) } }
 }
 
-/// A child process in a process group of its own, its standard input a pipe, its output thrown away.
+/// A child process in a process group of its own, its standard input a pipe, its output thrown away, without any other descriptor.
 private struct Child {
     enum Status {
         case exited(Int32)
@@ -91,6 +91,8 @@ private struct Child {
         posix_spawn_file_actions_adddup2(&actions, pipe.read, 0)
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        // libcurl opens its sockets, among them the connections to Seam, without FD_CLOEXEC.
+        sparekey_spawn_close_from(&actions, 3)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

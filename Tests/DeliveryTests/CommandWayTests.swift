@@ -50,6 +50,17 @@ struct CommandWayTests {
         #expect(seen.contains("PATH=") && !seen.contains(DeliveryBench.pin))
     }
 
+    /// libcurl's sockets are not closed at an exec, and what a command leaves running would hold them.
+    @Test func itHoldsNothingOfTheDaemons() async throws {
+        let folder = try TemporaryFolder()
+        let held = open(folder.path + "/held", O_CREAT | O_RDWR, 0o600)
+        defer { close(held) }
+        #expect(held > 2)
+        #expect(try await outcome(of: "readlink /proc/$$/fd/* > \"$1/seen\"; exit 0", folder: folder) == .delivered)
+        let seen = try #require(folder.contents("seen"))
+        #expect(seen.contains("/dev/null") && !seen.contains("/held"))
+    }
+
     @Test func aCommandThatHangsIsKilledWithItsGroup() async throws {
         let folder = try TemporaryFolder()
         let script = "sleep 600 & echo $! > \"$1/grandchild\"; echo $$ > \"$1/child\"; wait"
