@@ -1,5 +1,6 @@
 internal import Crypto
 internal import Dispatch
+internal import HTTPClient
 package import Settings
 package import Time
 
@@ -129,11 +130,9 @@ package struct CertificateCheck: Check {
         error.entries.first?.text ?? "OpenSSL gave no reason"
     }
 
-    /// The name in `https://name:port/path`; nil for an address, which certificates seldom have.
+    /// The name or address in `https://name:port/path`, the latter without brackets.
     private func host(of url: String?) -> String? {
-        guard let url, url.hasPrefix("https://") else { return nil }
-        let host = url.dropFirst("https://".count).prefix { $0 != "/" && $0 != ":" && $0 != "?" }
-        let isName = host.utf8.contains { (0x61...0x7A).contains($0 | 0x20) } && !host.hasPrefix("[")
-        return isName ? String(host) : nil
+        guard let url, let parts = try? HTTPURL(url), parts.isSecure else { return nil }
+        return parts.host
     }
 }

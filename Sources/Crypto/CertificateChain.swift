@@ -50,8 +50,13 @@ package final class CertificateChain {
     deinit { SSL_CTX_free(context) }
 
     /// Whether the leaf is for `host` (RFC 9110 section 4.3.4), wildcards included.
+    ///
+    /// - Parameter host: a name, or an address without brackets.
     package func covers(host: String) -> Bool {
-        X509_check_host(SSL_CTX_get0_certificate(context), host, host.utf8.count, 0, nil) == 1
+        let leaf = SSL_CTX_get0_certificate(context)
+        let coversAddress = X509_check_ip_asc(leaf, host, 0)
+        // What is no address is a name (X509_check_host(3)).
+        return coversAddress == -2 ? X509_check_host(leaf, host, host.utf8.count, 0, nil) == 1 : coversAddress == 1
     }
 
     /// Builds the way to a trusted root from nothing but the certificates of the file, as a client has to.

@@ -11,7 +11,7 @@ extension ServiceAccount {
 }
 
 @Suite struct CertificateCheckTests {
-    /// A root, an intermediate and a leaf for sparekey.example, made by the `openssl` program.
+    /// A root, an intermediate and a leaf for sparekey.example and two addresses, made by the `openssl` program.
     private struct Files {
         let folder = FileManager.default.temporaryDirectory.appending(path: "tls-\(UUID().uuidString)").path
 
@@ -26,7 +26,7 @@ extension ServiceAccount {
                 printf 'basicConstraints=critical,CA:TRUE\\n' > ca.ext
                 openssl x509 -req -in middle.csr -CA root.pem -CAkey root.key -CAcreateserial -days 100 -extfile ca.ext -out middle.pem
                 openssl req -new -key leaf.key -subj /CN=leaf -out leaf.csr
-                printf 'subjectAltName=DNS:sparekey.example\\n' > leaf.ext
+                printf 'subjectAltName=DNS:sparekey.example,IP:203.0.113.7,IP:2001:db8::7\\n' > leaf.ext
                 openssl x509 -req -in leaf.csr -CA middle.pem -CAkey middle.key -CAcreateserial -days \(leafDays) \
                   -extfile leaf.ext -out leaf.pem
                 cat leaf.pem middle.pem > full.pem
@@ -68,7 +68,10 @@ extension ServiceAccount {
         #expect(await files.wrong("leaf.pem") == ["tls.chain"])
         #expect(await files.wrong(roots: nil) == ["tls.chain"])
         #expect(await files.wrong(host: "other.example") == ["tls.host"])
-        #expect(await files.wrong(host: "203.0.113.9") == [])
+        #expect(await files.wrong(host: "203.0.113.7") == [])
+        #expect(await files.wrong(host: "203.0.113.9") == ["tls.host"])
+        #expect(await files.wrong(host: "[2001:db8:0::7]") == [])
+        #expect(await files.wrong(host: "[2001:db8::9]") == ["tls.host"])
         #expect(await files.wrong("full.pem", "other.key") == ["tls.key"])
         #expect(await files.wrong("full.pem", "locked.key") == ["tls.key"])
         #expect(await files.wrong("full.pem", "none.key") == ["tls.key"])
