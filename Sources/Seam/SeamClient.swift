@@ -23,7 +23,7 @@ package struct SeamClient: Sendable {
     ///   - baseURL: `https://…`, or `http://…` on loopback; a path is kept, a trailing slash dropped.
     ///   - timeout: of each call.
     ///   - clock: for durations and for a `Retry-After` that is a date.
-    ///   - observer: told of each call that was made, after it ended.
+    ///   - observer: told of each call that was made, after it ended; not of one that this side gave up.
     /// - Throws: `SeamConfigurationError` for a base URL that cannot be used.
     package init(
         baseURL: String, apiKey: APIKey, transport: any HTTPTransport, timeout: Duration,
@@ -105,6 +105,11 @@ package struct SeamClient: Sendable {
         } catch {
             record.duration = max(.zero, clock.now().duration(since: started))
             failure = SeamError(.unavailable(detail: error.word, retryAfter: nil), route: route, detail: "\(error)")
+            switch error {
+            // Given up on this side: that says nothing about Seam.
+            case .busy, .cancelled: throw failure
+            default: break
+            }
         }
         record.outcome = APICall.Outcome(failure.failure)
         record.errorType = failure.failure.errorType

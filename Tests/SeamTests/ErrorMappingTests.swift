@@ -105,6 +105,20 @@ import Time
         #expect(try await word(large) == .unavailable(detail: "response_too_large", retryAfter: nil))
     }
 
+    @Test func aCancelledCallIsNoFailureOfSeams() async throws {
+        let server = ScriptedServer { _ in Reply(ending: .hang) }
+        defer { server.stop() }
+        let calls = Mutex<[APICall]>([])
+        let transport = CurlTransport(maxConcurrentRequests: 1, maxQueued: 1, userAgent: "sparekey/test")
+        let seam = try client(transport, baseURL: server.url) { call in calls.withLock { $0.append(call) } }
+        let call = Task { () async throws(SeamError) in try await seam.accessCode(id: "a") }
+        while server.requests.isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+        call.cancel()
+        let error = await #expect(throws: SeamError.self) { try await call.value }
+        #expect(error?.failure == .unavailable(detail: "cancelled", retryAfter: nil))
+        #expect(calls.withLock { $0 } == [])
+    }
+
     @Test func retryAfter() async throws {
         // The client's clock stands at 16:21:00.
         let cases: [(String, Duration?)] = [

@@ -150,8 +150,8 @@ import Time
             (.cannotConnect(endpoint: "h:1", reason: "r"), "connection_failed"),
             (.tls(endpoint: "h:1", reason: "r"), "tls"),
             (.tooLarge(endpoint: "h:1", limitBytes: 5), "response_too_large"),
-            (.connectionBroken(endpoint: "h:1", reason: "r"), "connection_broken"), (.busy(limit: 3), "client_busy"),
-            (.cancelled, "cancelled"), (.invalidURL(reason: "r"), "invalid_url"),
+            (.connectionBroken(endpoint: "h:1", reason: "r"), "connection_broken"),
+            (.invalidURL(reason: "r"), "invalid_url"),
         ]
         for (error, word) in errors {
             let calls = Mutex<[APICall]>([])
@@ -161,6 +161,17 @@ import Time
             #expect(thrown?.message.contains("\(error)") == true)
             let call = try #require(calls.withLock { $0.first })
             #expect(call.outcome == .unavailable && call.errorType == word && call.accessCodeID == "a")
+        }
+    }
+
+    /// Seam has not failed where this side did not ask, or did not wait for the answer.
+    @Test func whatThisSideGaveUpIsNoCall() async throws {
+        for (error, word) in [(ClientError.cancelled, "cancelled"), (.busy(limit: 3), "client_busy")] {
+            let calls = Mutex<[APICall]>([])
+            let seam = try client(StubTransport([.failure(error)])) { call in calls.withLock { $0.append(call) } }
+            let thrown = await #expect(throws: SeamError.self) { try await seam.accessCode(id: "a") }
+            #expect(thrown?.failure == .unavailable(detail: word, retryAfter: nil))
+            #expect(calls.withLock { $0 } == [])
         }
     }
 }
