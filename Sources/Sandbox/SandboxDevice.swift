@@ -22,7 +22,10 @@ package struct SandboxDevice: Sendable, Equatable {
     package var refillDelay: Duration
     /// Ids of the backup codes on the lock that nobody has pulled, in the order in which they will be.
     package var pool: [String] = []
-    var isRefillDue = false
+    /// Whether it fills again what is missing from the pool.
+    var refillsByItself = true
+    /// Nil while nothing is to be filled.
+    var refillDueAt: Timestamp?
     /// The order of creation, which lists keep.
     var order = 0
 

@@ -109,14 +109,14 @@ extension SandboxModel {
         withState { state, now in state.schedule(.connect(id), after: delay, at: now) }
     }
 
-    /// A smaller size takes codes away, a larger one is filled one by one.
+    /// A smaller size takes codes away, a larger one is filled one by one. A new delay counts from now, for the next code too.
     package func setPool(of deviceID: String, size: Int? = nil, refillDelay: Duration? = nil) {
         withState { state, now in state.setPool(of: deviceID, size: size, refillDelay: refillDelay, at: now) }
     }
 
     /// Takes away what nobody has pulled.
     ///
-    /// - Parameter refills: the pool then fills again by itself.
+    /// - Parameter refills: the pool then fills again by itself; else it stays empty until it is filled, set or enabled.
     package func emptyPool(of deviceID: String, refills: Bool = true) {
         withState { state, now in state.emptyPool(of: deviceID, at: now, refills: refills) }
     }

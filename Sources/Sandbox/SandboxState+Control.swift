@@ -46,7 +46,11 @@ extension SandboxState {
     mutating func setPool(of deviceID: String, size: Int?, refillDelay: Duration?, at now: Timestamp) {
         guard var device = devices[deviceID] else { return }
         if let size { device.poolSize = min(max(0, size), 1000) }
-        if let refillDelay { device.refillDelay = refillDelay }
+        if let refillDelay {
+            device.refillDelay = refillDelay
+            device.refillDueAt = nil
+        }
+        device.refillsByItself = true
         while device.pool.count > device.poolSize, let id = device.pool.popLast() { codes[id] = nil }
         devices[deviceID] = device
         refreshPoolIssues(of: deviceID, at: now)

@@ -43,6 +43,7 @@ extension SandboxState {
     mutating func enablePool(of deviceID: String, at now: Timestamp) {
         guard var device = devices[deviceID], device.supportsBackupPool, !device.isBackupPoolEnabled else { return }
         device.isBackupPoolEnabled = true
+        device.refillsByItself = true
         devices[deviceID] = device
         refreshPoolIssues(of: deviceID, at: now)
         scheduleRefill(of: deviceID, at: now)
@@ -56,24 +57,29 @@ extension SandboxState {
     }
 
     mutating func emptyPool(of deviceID: String, at now: Timestamp, refills: Bool) {
-        guard let device = devices[deviceID] else { return }
+        guard var device = devices[deviceID] else { return }
         for id in device.pool { codes[id] = nil }
-        devices[deviceID]?.pool = []
+        device.pool = []
+        device.refillsByItself = refills
+        if !refills { device.refillDueAt = nil }
+        devices[deviceID] = device
         refreshPoolIssues(of: deviceID, at: now)
-        if refills { scheduleRefill(of: deviceID, at: now) }
+        scheduleRefill(of: deviceID, at: now)
     }
 
     /// Fills the pool at once, up to `count` codes or its size.
     mutating func fillPool(of deviceID: String, count: Int? = nil, at now: Timestamp) {
         guard let device = devices[deviceID], device.isBackupPoolEnabled else { return }
+        devices[deviceID]?.refillsByItself = true
         for _ in 0..<max(0, (count ?? device.poolSize) - device.pool.count) { addToPool(of: deviceID, at: now) }
         refreshPoolIssues(of: deviceID, at: now)
     }
 
     /// One more code on the lock, then the next, as long as it can be reached.
     mutating func refill(_ deviceID: String, at instant: Timestamp) {
-        guard var device = devices[deviceID] else { return }
-        device.isRefillDue = false
+        // What is on the agenda may have been called off, or put off, since.
+        guard var device = devices[deviceID], let dueAt = device.refillDueAt, dueAt <= instant else { return }
+        device.refillDueAt = nil
         devices[deviceID] = device
         guard device.isBackupPoolEnabled, device.isOnline, device.pool.count < device.poolSize else {
             return refreshPoolIssues(of: deviceID, at: instant)
@@ -84,11 +90,12 @@ extension SandboxState {
     }
 
     mutating func scheduleRefill(of deviceID: String, at now: Timestamp) {
-        guard let device = devices[deviceID], device.isBackupPoolEnabled, !device.isRefillDue,
-            device.pool.count < device.poolSize
+        guard let device = devices[deviceID], device.isBackupPoolEnabled, device.refillsByItself,
+            device.refillDueAt == nil, device.pool.count < device.poolSize
         else { return }
-        devices[deviceID]?.isRefillDue = true
-        agenda.add(.refill(deviceID), at: now + device.refillDelay)
+        let dueAt = now + device.refillDelay
+        devices[deviceID]?.refillDueAt = dueAt
+        agenda.add(.refill(deviceID), at: dueAt)
     }
 
     private mutating func addToPool(of deviceID: String, at now: Timestamp) {

@@ -88,6 +88,44 @@ struct PoolTests {
         #expect(bench.model.device(device)?.warnings.isEmpty == true)
     }
 
+    @Test("A pool that was emptied for good stays empty until it is filled by hand, whatever was due")
+    func staysEmpty() {
+        let bench = Bench()
+        let device = bench.device()
+        let ids = (0..<2).map { _ in bench.code(on: device) }
+        #expect(bench.post(pull, ["access_code_id": .string(ids[0])]).status == 200)
+        bench.model.emptyPool(of: device, refills: false)
+        bench.advance(.seconds(600))
+        #expect(bench.model.device(device)?.pool == [])
+        bench.model.disconnectDevice(device)
+        bench.model.connectDevice(device)
+        bench.advance(.seconds(600))
+        #expect(bench.model.device(device)?.pool == [])
+        bench.model.refillPool(of: device)
+        #expect(bench.post(pull, ["access_code_id": .string(ids[1])]).status == 200)
+        #expect(bench.model.device(device)?.pool.count == 2)
+        bench.advance(.seconds(60))
+        #expect(bench.model.device(device)?.pool.count == 3)
+    }
+
+    @Test("A new delay is kept by a refill that is due already, sooner or later")
+    func takesANewDelay() {
+        let bench = Bench()
+        let device = bench.device()
+        #expect(bench.post(pull, ["access_code_id": .string(bench.code(on: device))]).status == 200)
+        bench.model.setPool(of: device, refillDelay: .seconds(300))
+        bench.advance(.seconds(299))
+        #expect(bench.model.device(device)?.pool.count == 2)
+        bench.model.setPool(of: device, refillDelay: .seconds(10))
+        bench.advance(.seconds(10))
+        #expect(bench.model.device(device)?.pool.count == 3)
+        #expect(bench.post(pull, ["access_code_id": .string(bench.code(on: device))]).status == 200)
+        bench.advance(.seconds(9))
+        #expect(bench.model.device(device)?.pool.count == 2)
+        bench.advance(.seconds(1))
+        #expect(bench.model.device(device)?.pool.count == 3)
+    }
+
     @Test("What cannot be backed up is refused")
     func refuses() {
         let bench = Bench()
