@@ -151,6 +151,12 @@ extension SandboxState {
             "access_code.mutations_requested", code: code, at: instant,
             [.init("requested_mutations", [["mutation_code": "deleting"]])])
         if code.status != .removing { beginRemoval(of: code, at: instant) }
+        // A backup that nobody has pulled is nobody's to pull any more.
+        if let index = devices[code.deviceID]?.pool.firstIndex(of: id) {
+            devices[code.deviceID]?.pool.remove(at: index)
+            refreshPoolIssues(of: code.deviceID, at: instant)
+            scheduleRefill(of: code.deviceID, at: instant)
+        }
     }
 
     private mutating func beginRemoval(of removed: SandboxCode, at instant: Timestamp) {

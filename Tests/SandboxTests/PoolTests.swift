@@ -126,6 +126,24 @@ struct PoolTests {
         #expect(bench.model.device(device)?.pool.count == 3)
     }
 
+    @Test("A backup that is deleted before anybody pulled it is out of the pool, which fills again")
+    func deletes() throws {
+        let bench = Bench()
+        let device = bench.device()
+        let pool = try #require(bench.model.device(device)?.pool)
+        bench.post("/access_codes/delete", ["access_code_id": .string(pool[0])])
+        #expect(bench.model.device(device)?.pool == [pool[1], pool[2]])
+        bench.advance(.seconds(30))
+        #expect(bench.model.code(pool[0]) == nil)
+        let answer = bench.post(pull, ["access_code_id": .string(bench.code(on: device))])
+        #expect(answer["access_code"]?["access_code_id"]?.string == pool[1])
+        bench.advance(.seconds(120))
+        #expect(bench.model.device(device)?.pool.count == 3)
+        let left = try #require(bench.model.device(device)?.pool)
+        for id in left { bench.model.deleteCode(id) }
+        #expect(bench.model.device(device)?.errors.map(\.code) == ["empty_backup_access_code_pool"])
+    }
+
     @Test("What cannot be backed up is refused")
     func refuses() {
         let bench = Bench()
