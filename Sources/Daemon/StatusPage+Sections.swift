@@ -43,7 +43,7 @@ extension StatusPage {
         case .notTold(.failed?): "there is a backup code, and telling it has failed"
         case .notTold(.claimed?): "there is a backup code; somebody has taken it on to tell it"
         case .notTold: "there is a backup code that has not been told yet"
-        case .backupGone: "the backup code is gone from the lock before the stay's end"
+        case .backupGone: "the backup code is gone from the lock, or has run out, before the stay's end"
         case .backupFailed: "the backup code failed on the lock, too"
         }
     }

@@ -136,6 +136,17 @@ package struct SubstitutionFollower: Sendable {
                 return retry(substitution, decision, after: nil)
             }
             return updated(backup, substitution)
+        case .escalateEnd:
+            let look = substitution.backupEndsAt.flatMap { Self.lastLook(before: $0, now: clock.now()) }
+            // A backup that has run out is looked at until it is gone.
+            var step = FollowStep(.unchanged, nextLookAt: look ?? clock.now() + Self.removalPause * 10)
+            step.alerts.opened = [
+                alert(
+                    .notExtended, substitution, subject: substitution.id,
+                    "A stay has no end any more, and its backup code \(ending(substitution)). Give the guest another way in by then."
+                )
+            ]
+            return step
         case .refresh(let backup): return updated(backup, substitution)
         case .noteRecovery:
             let tells: DeliveryKind? = settings.onRecovery == .tellBoth ? .recovered : nil
@@ -183,11 +194,15 @@ package struct SubstitutionFollower: Sendable {
             step.alerts.opened = [
                 alert(
                     .notExtended, substitution, subject: substitution.id,
-                    "A backup code could not be brought in line with its stay\(reason); it ends at \(substitution.backupEndsAt.map { "\($0)" } ?? "an unknown time")."
+                    "A backup code could not be brought in line with its stay\(reason); it \(ending(substitution))."
                 )
             ]
         }
         return step
+    }
+
+    private func ending(_ substitution: FollowedSubstitution) -> String {
+        "ends at \(substitution.backupEndsAt.map { "\($0)" } ?? "an unknown time")"
     }
 
     private func alert(
@@ -228,7 +243,7 @@ package struct SubstitutionFollower: Sendable {
 }
 
 extension FollowDecision {
-    /// The journal's word; nil where nothing happened.
+    /// The journal's word; nil where nothing was done.
     var journalKind: String? {
         switch self {
         case .end: "substitution.ended"
@@ -238,7 +253,7 @@ extension FollowDecision {
         case .moveEnd: "substitution.end_moved"
         case .refresh: "substitution.refreshed"
         case .noteRecovery: "original.recovered"
-        case .awaitRemoval, .nothing: nil
+        case .awaitRemoval, .escalateEnd, .nothing: nil
         }
     }
 }

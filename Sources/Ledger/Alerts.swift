@@ -169,11 +169,12 @@ extension Database {
                 """, [substitutionID], channels: channels, now: now, random: random)
     }
 
-    /// Closes what is open about stays that are over, whoever opened it and however late.
+    /// Closes what is open about stays that are over, whoever opened it and however late. A stay may go on when its backup is gone.
     func closeAlertsOfPastStays(channels: [DeliveryChannel], now: Timestamp, random: RandomSource) throws {
         try closeAlerts(
             where: """
-                EXISTS (SELECT 1 FROM substitutions s WHERE s.backup_ends_at <= ?1 AND s.state <> 'active'
+                EXISTS (SELECT 1 FROM substitutions s JOIN failovers f USING (failover_id) WHERE s.backup_ends_at <= ?1
+                    AND (s.state = 'ended' OR s.state = 'revoked' AND f.original_ends_at <= ?1)
                     AND (a.subject = s.substitution_id OR a.subject = s.backup_access_code_id))
                 OR EXISTS (SELECT 1 FROM failovers f WHERE f.access_code_id = a.subject AND f.original_ends_at <= ?1
                     AND f.state NOT IN ('pending', 'waiting', 'substituted'))

@@ -12,7 +12,7 @@ package struct Overview: Sendable {
             case noCode(state: FailoverState, reason: String?)
             /// There is one, and nobody has told the guest.
             case notTold(DeliveryState?)
-            /// There was one, and it is gone from the lock before its time.
+            /// There was one, and it is gone from the lock, or has run out, before the stay's end.
             case backupGone
             /// There is one, and it failed on the lock, too.
             case backupFailed
@@ -124,10 +124,12 @@ extension Database {
         SELECT s.original_access_code_id, f.original_name, s.device_id, f.original_starts_at, f.original_ends_at, f.state, NULL,
             NULL, NULL, 'gone'
         FROM substitutions s JOIN failovers f USING (failover_id)
-        WHERE s.state = 'revoked' AND f.original_ends_at > ?1
+        WHERE (f.original_ends_at IS NULL OR f.original_ends_at > ?1)
             AND EXISTS (
-                SELECT 1 FROM alerts a WHERE a.kind = 'backup_failed' AND a.subject = s.backup_access_code_id
-                    AND a.closed_at IS NULL)
+                SELECT 1 FROM alerts a WHERE a.closed_at IS NULL
+                    AND (s.state = 'revoked' AND a.kind = 'backup_failed' AND a.subject = s.backup_access_code_id
+                        OR s.state = 'active' AND s.backup_ends_at <= ?1 AND a.kind = 'not_extended'
+                            AND a.subject = s.substitution_id))
         """
 
     fileprivate func listGuestsInTrouble(limit: Int, into overview: inout Overview) throws {

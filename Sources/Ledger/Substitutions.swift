@@ -146,11 +146,12 @@ extension Ledger {
     private static let endingPatience = Duration.seconds(86_400)
     private static let looksInVain = 10
 
-    /// Active, without a look that decides, and the stay is not known to go on: such a one is followed until it ends.
+    /// Active, without a look that decides, and the stay is not known to go on: such a one, or one without an end, is followed until
+    /// it ends.
     private static let mayEnd = """
         FROM substitutions s JOIN failovers f USING (failover_id)
         WHERE s.state = 'active' AND (s.next_look_at IS NULL OR s.look_attempts >= \(looksInVain))
-            AND (f.original_ends_at IS NULL OR f.original_ends_at <= s.backup_ends_at OR f.original_ends_at <= ?1)
+            AND (f.original_ends_at <= s.backup_ends_at OR f.original_ends_at <= ?1)
         """
 
     /// Ends the substitutions whose backup has run out and that no look has ended, and the alerts of stays that are over.

@@ -61,6 +61,8 @@ package enum FollowDecision: Sendable, Equatable {
     case awaitRemoval
     /// The stay's window has moved: the backup's end follows.
     case moveEnd(to: Timestamp)
+    /// The stay has no end any more, and the backup has: the guest stays longer than it opens.
+    case escalateEnd
     /// Seam's PIN or window of the backup is another than the recorded one.
     case refresh(AccessCode)
     /// The original reached its lock after all.
@@ -73,7 +75,9 @@ private let removalPatience = Duration.seconds(600)
 
 /// How a stay with a backup code goes on: the first row that matches wins.
 package func follow(_ stay: FollowedStay) -> FollowDecision {
-    let end = stay.original?.endsAt ?? stay.backup?.endsAt ?? stay.recordedEndsAt
+    // A guest whose own code fails stays on without an end: that the backup has one does not end the stay.
+    let isEndless = stay.original.map { $0.endsAt == nil && !$0.isSet } ?? false
+    let end = isEndless ? nil : stay.original?.endsAt ?? stay.backup?.endsAt ?? stay.recordedEndsAt
     let isOver = end.map { $0 <= stay.now } ?? false
     // A stay that was cut short is over before its backup is.
     let opensOn = stay.backup?.endsAt.map { $0 > stay.now } ?? false
@@ -91,6 +95,7 @@ package func follow(_ stay: FollowedStay) -> FollowDecision {
         && backup.startsAt == stay.recordedStartsAt
     // A PIN that Seam does not tell at the moment is no new PIN.
     if !isAsRecorded && backup.pin != nil { return .refresh(backup) }
+    if isEndless && backup.endsAt != nil { return .escalateEnd }
     if original.isSet && !stay.hasRecovered { return .noteRecovery }
     return .nothing
 }

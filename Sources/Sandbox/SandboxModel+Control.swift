@@ -93,9 +93,12 @@ extension SandboxModel {
     }
 
     /// As `/access_codes/update`, without its checks.
-    package func updateCode(_ id: String, startsAt: Timestamp? = nil, endsAt: Timestamp? = nil) {
+    package func updateCode(
+        _ id: String, startsAt: Timestamp? = nil, endsAt: Timestamp? = nil, becomesOngoing: Bool = false
+    ) {
         withState { state, now in
-            state.update(id, SandboxCodeChange(startsAt: startsAt, endsAt: endsAt), at: now)
+            let change = SandboxCodeChange(startsAt: startsAt, endsAt: endsAt, becomesOngoing: becomesOngoing)
+            state.update(id, change, at: now)
         }
     }
 

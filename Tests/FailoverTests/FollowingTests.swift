@@ -169,6 +169,38 @@ import Time
         #expect(try bench.value("SELECT state FROM substitutions") == "active")
     }
 
+    @Test func aStayThatHasNoEndAnyMoreWantsAPersonBeforeItsBackupRunsOut() async throws {
+        let (bench, code, _) = try await stay()
+        bench.model.updateCode(code, becomesOngoing: true)
+        bench.clock.advance(by: .seconds(5))
+        try await bench.pass()
+        #expect(try bench.openAlerts() == ["not_extended"])
+        // The backup runs out, and Seam takes it away a little later.
+        bench.clock.advance(by: .seconds(86_395))
+        for (state, alert) in [("active", "not_extended"), ("revoked", "backup_failed")] {
+            try await bench.work()
+            _ = try await bench.ledger.endSubstitutions(channels: [], now: bench.now)
+            #expect(try bench.value("SELECT state FROM substitutions") == state)
+            #expect(try bench.openAlerts() == [alert])
+            #expect(try await bench.ledger.overview(now: bench.now).guests.map(\.trouble) == [.backupGone])
+            bench.clock.advance(by: .seconds(700))
+        }
+    }
+
+    @Test func aStayWithoutAnEndWhoseFirstCodeIsSetEndsWithItsBackup() async throws {
+        let (bench, code, _) = try await stay()
+        bench.model.updateCode(code, becomesOngoing: true)
+        bench.clock.advance(by: .seconds(5))
+        try await bench.pass()
+        bench.model.recoverCode(code)
+        bench.clock.advance(by: .seconds(60))
+        try await bench.pass()
+        #expect(try bench.openAlerts() == [])
+        bench.clock.advance(by: .seconds(86_400))
+        try await bench.work()
+        #expect(try bench.value("SELECT state FROM substitutions") == "ended")
+    }
+
     @Test func whileSeamIsAwayAStayEndsWithoutAnAlert() async throws {
         let (bench, _, _) = try await stay()
         bench.clock.advance(by: .seconds(86_400 - 300))

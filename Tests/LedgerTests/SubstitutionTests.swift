@@ -184,6 +184,17 @@ import Time
         #expect(try await bench.ledger.endSubstitutions(channels: [], now: extended) == 1)
     }
 
+    @Test func aStayThatHasNoEndAnyMoreIsNotEnded() async throws {
+        let bench = try LedgerBench()
+        try await bench.substitute("guest", by: "backup")
+        let late = bench.start + .seconds(400_000)
+        try change(
+            bench.path,
+            "UPDATE failovers SET original_ends_at = NULL; UPDATE substitutions SET look_attempts = 100")
+        #expect(try await bench.ledger.nextSubstitutionEnd(now: late) == nil)
+        #expect(try await bench.ledger.endSubstitutions(channels: [], now: late) == 0)
+    }
+
     @Test func alertsOfAStayEndWithIt() async throws {
         let bench = try LedgerBench()
         let id = try await bench.substitute("guest", by: "backup")

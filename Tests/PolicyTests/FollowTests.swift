@@ -34,6 +34,12 @@ struct FollowTests {
     private static let other = backup { $0.pin = PIN("4712") }
     private static let cutShort = AccessCode(
         id: "original", deviceID: "lock", status: "unset", startsAt: now - .seconds(60), endsAt: now)
+    private static func endless(errors: [Policy.Issue] = [Policy.Issue(code: "failed_to_set_on_device")]) -> AccessCode
+    {
+        AccessCode(
+            id: "original", deviceID: "lock", kind: .ongoing, status: errors.isEmpty ? "set" : "unset", errors: errors)
+    }
+    private static let permanent = backup { $0.endsAt = nil }
     private static let shorter = backup { $0.endsAt = now + .seconds(60) }
 
     @Test(arguments: [
@@ -58,6 +64,13 @@ struct FollowTests {
         (stay { $0.recordedStartsAt = nil }, .refresh(backup())),
         (stay { $0.backup = other }, .refresh(other)),
         (stay { $0.backup = backup { $0.pin = nil } }, .nothing),
+        (stay { $0.original = endless() }, .escalateEnd),
+        (stay { ($0.original, $0.now) = (endless(), end) }, .escalateEnd),
+        (stay { ($0.original, $0.backup) = (endless(), other) }, .refresh(other)),
+        (stay { ($0.original, $0.backup, $0.now) = (endless(), nil, end) }, .revoke(wasWanted: false)),
+        (stay { ($0.original, $0.backup, $0.recordedEndsAt) = (endless(), permanent, nil) }, .nothing),
+        (stay { $0.original = endless(errors: []) }, .noteRecovery),
+        (stay { ($0.original, $0.now) = (endless(errors: []), end) }, .end),
         (stay { $0.original = original(errors: []) }, .noteRecovery),
         (stay { ($0.original, $0.hasRecovered) = (original(errors: []), true) }, .nothing),
     ])
