@@ -51,7 +51,8 @@ package enum FollowDecision: Sendable, Equatable {
     case end
     /// The backup is gone before the stay's end.
     ///
-    /// - Parameter wasWanted: false when nobody here asked for it, so that a guest may stand before a locked door.
+    /// - Parameter wasWanted: false where a guest may stand before a locked door: nobody here asked for it, the booking stands, and the
+    ///   first code does not work.
     case revoke(wasWanted: Bool)
     /// The booking was cancelled: the backup has to go.
     case removeBackup
@@ -82,7 +83,11 @@ package func follow(_ stay: FollowedStay) -> FollowDecision {
     // A stay that was cut short is over before its backup is.
     let opensOn = stay.backup?.endsAt.map { $0 > stay.now } ?? false
     if isOver && !opensOn { return .end }
-    guard let backup = stay.backup else { return .revoke(wasWanted: stay.removalRequestedAt != nil) }
+    guard let backup = stay.backup else {
+        let isCancelled = stay.original == nil && stay.onCancel == .endBackup
+        let wasWanted = stay.removalRequestedAt != nil || isCancelled || stay.original?.isSet == true
+        return .revoke(wasWanted: wasWanted)
+    }
     if let requestedAt = stay.removalRequestedAt {
         let isStuck = backup.errors.contains { $0.subject == .accessCode && $0.isRemovalFailure }
         return isStuck || requestedAt + removalPatience <= stay.now ? .escalateRemoval : .awaitRemoval

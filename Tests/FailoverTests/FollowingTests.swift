@@ -150,6 +150,45 @@ import Time
         #expect(try bench.openAlerts() == ["backup_failed"])
     }
 
+    /// The guest has the first code, and nobody has to look for another way in.
+    @Test func aBackupThatIsRemovedOnceTheFirstCodeWorksIsNoAlert() async throws {
+        let (bench, code, backup) = try await stay()
+        bench.model.recoverCode(code)
+        bench.clock.advance(by: .seconds(10))
+        try await bench.pass()
+        bench.model.deleteCode(backup)
+        bench.clock.advance(by: .seconds(10))
+        try await bench.pass()
+        try await expectRevoked(bench)
+    }
+
+    @Test func aRemovalWhoseAnswerIsLostIsNoAlert() async throws {
+        let (bench, code, backup) = try await stay()
+        bench.model.deleteCode(code)
+        bench.model.addFault(SandboxFault(.resetAfterCommit, route: "/access_codes/delete", count: nil))
+        try await bench.pass()
+        #expect(try bench.value("SELECT removal_requested_at FROM substitutions") == "")
+        bench.clock.advance(by: .seconds(90))
+        try await bench.pass()
+        #expect(bench.model.code(backup) == nil)
+        try await expectRevoked(bench)
+    }
+
+    @Test func aBookingThatIsGoneWithItsBackupIsNoAlert() async throws {
+        let (bench, code, backup) = try await stay()
+        bench.model.deleteCode(code)
+        bench.model.deleteCode(backup)
+        bench.clock.advance(by: .seconds(10))
+        try await bench.pass()
+        try await expectRevoked(bench)
+    }
+
+    private func expectRevoked(_ bench: Bench) async throws {
+        #expect(try bench.value("SELECT state FROM substitutions") == "revoked")
+        #expect(try bench.openAlerts() == [])
+        #expect(try await bench.ledger.overview(now: bench.now).guests.isEmpty)
+    }
+
     @Test func theStaysEndEndsIt() async throws {
         let (bench, _, _) = try await stay()
         bench.clock.advance(by: .seconds(86_401))
