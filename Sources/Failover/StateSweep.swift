@@ -79,9 +79,10 @@ package struct StateSweep: Sendable {
             let deviceID = try await ledger.nextDeviceToSweep(readBefore: clock.now() - interval)
         else { return nil }
         do {
-            let codes = try await seam.accessCodes(deviceID: deviceID)
+            let codes = try await readCodes(of: deviceID)
             let findings = try await ledger.recordSweep(
-                deviceID: deviceID, codes: codes, horizon: horizon, alerts: upcoming(deviceID, codes), now: clock.now())
+                deviceID: deviceID, codes: codes, horizon: horizon, onCancel: settings.onCancel,
+                alerts: upcoming(deviceID, codes), now: clock.now())
             if findings.openedFailovers > 0 {
                 log.notice(
                     "A sweep found access codes that failed without an event",
@@ -95,6 +96,16 @@ package struct StateSweep: Sendable {
             try await ledger.noteSweepAttempt(deviceID: deviceID, now: clock.now())
             throw error
         }
+    }
+
+    /// That a code is not listed alone proves nothing: one that nobody follows, and that a guest may need, is asked for by itself.
+    private func readCodes(of deviceID: String) async throws -> [AccessCode] {
+        var codes = try await seam.accessCodes(deviceID: deviceID)
+        for id in try await ledger.originalsOfGoneBackups(deviceID: deviceID)
+        where !codes.contains(where: { $0.id == id }) {
+            if let code = try await seam.accessCodeIfAny(id: id) { codes.append(code) }
+        }
+        return codes
     }
 
     /// When the next lock's turn comes; nil without locks.

@@ -239,14 +239,18 @@ private struct EventSettlement {
     }
 
     private func touchSubstitution(_ facts: EventFacts) throws -> Bool {
-        guard let accessCodeID = facts.accessCodeID,
+        guard let accessCodeID = facts.accessCodeID else { return false }
+        guard
             let row = try Row.fetchOne(
                 database.cachedStatement(
                     sql: """
                         SELECT substitution_id, original_access_code_id, backup_access_code_id FROM substitutions
                         WHERE state = 'active' AND (original_access_code_id = ?1 OR backup_access_code_id = ?1)
                         """), arguments: [accessCodeID])
-        else { return false }
+        else {
+            try sweepSoon(accessCodeID)
+            return false
+        }
         try database.executeCached(
             sql: "UPDATE substitutions SET next_look_at = ?, touches = touches + 1 WHERE substitution_id = ?",
             arguments: [now.sql, row["substitution_id"] as String])
@@ -263,6 +267,17 @@ private struct EventSettlement {
                 ], at: now)
         }
         return true
+    }
+
+    /// A guest whose backup is gone is followed no more: how the first code stands shows when the lock's codes are read.
+    private func sweepSoon(_ accessCodeID: String) throws {
+        try database.executeCached(
+            sql: """
+                UPDATE devices SET codes_read_at = NULL WHERE device_id = (
+                    SELECT s.device_id FROM substitutions s JOIN alerts a ON a.subject = s.backup_access_code_id
+                    WHERE s.original_access_code_id = ? AND s.state = 'revoked' AND a.kind = 'backup_failed'
+                        AND a.closed_at IS NULL)
+                """, arguments: [accessCodeID])
     }
 }
 

@@ -41,19 +41,29 @@ extension Ledger {
         }
     }
 
+    /// The codes of guests on a lock whose backup is gone while they may need it.
+    package func originalsOfGoneBackups(deviceID: String) async throws(LedgerError) -> [String] {
+        try await read { database in
+            try String.fetchAll(
+                database, sql: "SELECT s.original_access_code_id \(goneBackups)", arguments: [deviceID])
+        }
+    }
+
     /// Compares the codes of a lock, as just read, with what is recorded, and has looked at what differs.
     ///
     /// - Parameters:
     ///   - codes: every managed code of the lock.
     ///   - horizon: a failed code is taken up when its stay starts within this from now.
+    ///   - onCancel: whether a guest whose code is deleted comes no more.
     package func recordSweep(
-        deviceID: String, codes: [AccessCode], horizon: Duration, alerts: AlertChanges, now: Timestamp
+        deviceID: String, codes: [AccessCode], horizon: Duration, onCancel: CancelPolicy, alerts: AlertChanges,
+        now: Timestamp
     ) async throws(LedgerError) -> SweepFindings {
         let random = random
         return try await write { database in
             let sweep = SweepRecord(
-                database: database, deviceID: deviceID, codes: codes, horizon: horizon, channels: alerts.channels,
-                now: now, random: random)
+                database: database, deviceID: deviceID, codes: codes, horizon: horizon, onCancel: onCancel,
+                channels: alerts.channels, now: now, random: random)
             let findings = try sweep.apply()
             try database.apply(alerts, now: now, random: random)
             return findings
@@ -61,11 +71,18 @@ extension Ledger {
     }
 }
 
+/// Substitutions on one lock whose backup is gone while a guest may need it.
+private let goneBackups = """
+    FROM alerts a JOIN substitutions s ON s.backup_access_code_id = a.subject
+    WHERE a.kind = 'backup_failed' AND a.closed_at IS NULL AND s.state = 'revoked' AND s.device_id = ?
+    """
+
 private struct SweepRecord {
     let database: Database
     let deviceID: String
     let codes: [AccessCode]
     let horizon: Duration
+    let onCancel: CancelPolicy
     /// In which the end of an alert is told.
     let channels: [DeliveryChannel]
     let now: Timestamp
@@ -85,8 +102,8 @@ private struct SweepRecord {
         findings.touched += try touchSubstitutions()
         for code in codes where code.isSet {
             if try database.lookAgain(at: code.id, now: now) { findings.touched += 1 }
-            try noteRecovery(of: code)
         }
+        try closeAlertsOfGoneBackups()
         let arrivals = codes.filter { !$0.isBackup && $0.kind == .timeBound }.compactMap(\.startsAt).filter { $0 > now }
         // The pool is the lock's: one code that could have a backup shows that there is one.
         let availability = codes.filter { !$0.isBackup }.compactMap(\.isBackupAvailable)
@@ -149,23 +166,34 @@ private struct SweepRecord {
         return touched
     }
 
-    /// A guest whose backup has gone from the lock, whom nobody follows any more, has the code again that the booking gave.
-    private func noteRecovery(of code: AccessCode) throws {
-        let backupID = try String.fetchOne(
-            database,
-            sql: """
-                UPDATE substitutions SET recovered_at = ?1, updated_at = ?1
-                WHERE original_access_code_id = ?2 AND state = 'revoked' AND recovered_at IS NULL AND removal_requested_at IS NULL
-                RETURNING backup_access_code_id
-                """, arguments: [now.sql, code.id])
-        guard let backupID else { return }
-        try database.journal(
-            [
-                JournalEntry(
-                    "original.recovered", accessCodeID: code.id, deviceID: deviceID,
-                    detail: ["backup_access_code_id": .string(backupID)])
-            ], at: now)
-        _ = try database.closeAlert(.backupFailed, subject: backupID, channels: channels, now: now, random: random)
+    /// Guests whose backup has gone from the lock, whom nobody follows any more: one who has the code again that the booking gave, or
+    /// who comes no more, needs no other way in.
+    private func closeAlertsOfGoneBackups() throws {
+        let byID = Dictionary(codes.map { ($0.id, $0) }) { first, _ in first }
+        let rows = try Row.fetchAll(database, sql: "SELECT s.* \(goneBackups)", arguments: [deviceID])
+        for row in rows {
+            let (originalID, backupID): (String, String) = (
+                row["original_access_code_id"], row["backup_access_code_id"]
+            )
+            let original = byID[originalID]
+            let stay = FollowedStay(
+                original: original, backup: nil, recordedPIN: nil, recordedStartsAt: nil,
+                recordedEndsAt: row.time("backup_ends_at"), hasRecovered: row["recovered_at"] != nil,
+                removalRequestedAt: nil, onCancel: onCancel, now: now)
+            guard follow(stay) != .revoke(wasWanted: false) else { continue }
+            if original?.isSet == true, !stay.hasRecovered {
+                try database.execute(
+                    sql: "UPDATE substitutions SET recovered_at = ?1, updated_at = ?1 WHERE substitution_id = ?2",
+                    arguments: [now.sql, row["substitution_id"] as String])
+                try database.journal(
+                    [
+                        JournalEntry(
+                            "original.recovered", accessCodeID: originalID, deviceID: deviceID,
+                            detail: ["backup_access_code_id": .string(backupID)])
+                    ], at: now)
+            }
+            _ = try database.closeAlert(.backupFailed, subject: backupID, channels: channels, now: now, random: random)
+        }
     }
 
     /// Stays whose original has recovered, moved or gone.

@@ -160,8 +160,11 @@ import Time
         #expect(try bench.openAlerts() == [])
     }
 
-    @Test func aGuestWhoseBackupIsGoneIsSafeOnceTheFirstCodeIsSet() async throws {
-        let bench = try Bench()
+    /// A bench with one guest whose code has failed and whose backup is gone.
+    private func guestWithoutBackup(_ settings: FailoverSettings = FailoverSettings()) async throws -> (
+        Bench, code: String
+    ) {
+        let bench = try Bench(settings)
         let code = bench.failedCode(on: bench.device())
         try await bench.pass()
         let backup = try bench.value("SELECT backup_access_code_id FROM substitutions")
@@ -171,11 +174,51 @@ import Time
         #expect(try bench.value("SELECT state FROM substitutions") == "revoked")
         #expect(try bench.openAlerts() == ["backup_failed"])
         #expect(try await bench.ledger.overview(now: bench.now).guests.map(\.trouble) == [.backupGone])
+        try await sweep(bench)
+        #expect(try bench.openAlerts() == ["backup_failed"])
+        return (bench, code)
+    }
+
+    @Test(arguments: [false, true]) func aGuestWhoseBackupIsGoneIsSafeOnceTheFirstCodeIsSet(
+        hadRecovered: Bool
+    ) async throws {
+        let (bench, code) = try await guestWithoutBackup()
+        if hadRecovered { try bench.change("UPDATE substitutions SET recovered_at = recorded_at") }
         bench.model.recoverCode(code)
         bench.clock.advance(by: .seconds(901))
         try await sweep(bench)
         #expect(try bench.openAlerts() == [])
+        #expect(
+            try bench.value("SELECT count(*) FROM journal WHERE kind = 'original.recovered'")
+                == (hadRecovered ? "0" : "1"))
         #expect(try await bench.ledger.overview(now: bench.now).guests.isEmpty)
+    }
+
+    @Test(arguments: [false, true]) func whatIsHeardOfAGuestWhoseBackupIsGoneHasTheLockSweptSoon(
+        isCancelled: Bool
+    ) async throws {
+        let (bench, code) = try await guestWithoutBackup()
+        if isCancelled { bench.model.deleteCode(code) } else { bench.model.recoverCode(code) }
+        bench.clock.advance(by: .seconds(10))
+        try await bench.pass()
+        while try await bench.stateSweep.sweepNextDevice() != nil {}
+        #expect(try bench.openAlerts() == [])
+        #expect(try await bench.ledger.overview(now: bench.now).guests.isEmpty)
+    }
+
+    /// Where a backup outlasts its original, so does the guest.
+    @Test func aDeletedCodeIsNoCancelledBookingWhereBackupsAreKept() async throws {
+        let (bench, code) = try await guestWithoutBackup(FailoverSettings(onCancel: .keep))
+        bench.model.deleteCode(code)
+        for seconds in [10, 3600] {
+            bench.clock.advance(by: .seconds(seconds))
+            try await bench.pass()
+            try await sweep(bench)
+            #expect(try bench.openAlerts() == ["backup_failed"])
+        }
+        bench.clock.advance(by: .seconds(86_400))
+        try await sweep(bench)
+        #expect(try bench.openAlerts() == [])
     }
 
     @Test func whomAPersonLooksAfterIsNoConcern() async throws {
