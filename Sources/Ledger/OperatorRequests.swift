@@ -146,9 +146,14 @@ private func apply(
         let substitutionID = change.failover.text("substitution_id") ?? ""
         try database.stopTelling(substitutionID)
         _ = try database.closeAlert(.notDelivered, subject: substitutionID, channels: [], now: now, random: random)
-        _ = try database.closeAlert(
-            .backupFailed, subject: change.failover.text("backup_access_code_id") ?? "", channels: channels, now: now,
-            random: random)
+        let backupID = change.failover.text("backup_access_code_id") ?? ""
+        _ = try database.closeAlert(.backupFailed, subject: backupID, channels: channels, now: now, random: random)
+        // Whatever else is heard of the backup would have it looked at again, and open the alert; a newer failure still does.
+        try database.execute(
+            sql: """
+                UPDATE failovers SET state = 'cancelled', next_attempt_at = NULL, closed_at = ?, touches = touches + 1
+                WHERE access_code_id = ? AND (state IN ('pending', 'waiting') OR state = 'ineligible' AND reason = ?)
+                """, arguments: [now.sql, backupID, IneligibleReason.isBackup.rawValue])
     }
     let kind =
         switch change.action {

@@ -237,11 +237,17 @@ import Time
         while let claimed = try await bench.ledger.claimManualDelivery(now: bench.now, lease: .seconds(60)) {
             #expect(try await bench.ledger.acknowledgeDelivery(claimed.id, now: bench.now))
         }
-        bench.model.failCode(try bench.value("SELECT backup_access_code_id FROM substitutions"))
+        let backup = try bench.value("SELECT backup_access_code_id FROM substitutions")
+        bench.model.failCode(backup)
         bench.clock.advance(by: .seconds(60))
         try await bench.pass()
         #expect(try bench.openAlerts() == ["backup_failed"])
         #expect(try await cancel(told) == [.silenced])
+        #expect(try bench.openAlerts() == [])
+        // Whatever else is heard of the backup is no news.
+        bench.model.emitEvent("access_code.name_changed", members: [.init("access_code_id", .string(backup))])
+        bench.clock.advance(by: .seconds(60))
+        try await bench.pass()
         #expect(try bench.openAlerts() == [])
         #expect(try await cancel(told) == [.none])
         #expect(try bench.rows("SELECT * FROM journal WHERE kind = 'failover.cancelled'").count == 2)
