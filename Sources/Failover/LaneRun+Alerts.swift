@@ -18,8 +18,7 @@ extension LaneRun {
         {
             changes.opened = [alert]
         }
-        let opened = changes.opened.first?.kind
-        if let deviceID, opened != .poolEmpty, decision == nil || reading?.isBackupAvailable == true {
+        if let deviceID, decision == nil || reading?.isBackupAvailable == true {
             changes.closed.append(.init(.poolEmpty, subject: deviceID))
         }
         // Whatever Seam answered with a reading, it accepted the key.
@@ -32,7 +31,7 @@ extension LaneRun {
         default: break
         }
         // That Seam cannot be asked at the moment does not say that it gives a code now.
-        if opened != .refused, decision?.isWait != true || errorType == nil {
+        if decision?.isWait != true || errorType == nil {
             changes.closed.append(.init(.refused, subject: failover.accessCodeID))
         }
         return changes

@@ -28,12 +28,10 @@ enum PoolHealth {
     static func forget(
         _ deviceID: String, in ledger: Ledger, channels: [DeliveryChannel], now: Timestamp, log: Logger
     ) async throws(LedgerError) {
-        var changes = AlertChanges()
-        changes.channels = channels
-        changes.closed = [Alert.Kind.poolEmpty, .poolPartial, .manyActiveBackups, .poolDisabled].map {
-            .init($0, subject: deviceID)
-        }
-        if try await ledger.forgetDevice(deviceID, changes: changes, now: now) {
+        let wasForgotten = try await ledger.forgetDevice(
+            deviceID, closing: [.poolEmpty, .poolPartial, .manyActiveBackups, .poolDisabled], channels: channels,
+            now: now)
+        if wasForgotten {
             log.notice("Seam does not know a lock any more", metadata: ["device_id": "\(deviceID)"])
         }
     }

@@ -39,6 +39,8 @@ package struct Alert: Sendable, Equatable {
         self.deviceID = deviceID
         self.text = text
     }
+
+    package var key: AlertChanges.Key { .init(kind, subject: subject) }
 }
 
 /// What one step opens and closes, in the transaction that records the step.
@@ -99,12 +101,18 @@ extension Ledger {
 }
 
 extension Database {
+    /// What a step opens it does not close, whatever it has seen before; and that a pool is empty stays open while a guest waits for a
+    /// code: others may have been given one, and a code can say that there is no backup for it on a lock that does not call its pool
+    /// empty, such as one that has none.
+    ///
     /// - Returns: those that took effect: what was open already is not opened, and what was not is not closed.
     @discardableResult
     func apply(_ changes: AlertChanges, now: Timestamp, random: RandomSource) throws -> AlertChanges {
         var made = changes
         made.closed = try changes.closed.filter { key in
-            try closeAlert(key.kind, subject: key.subject, channels: changes.channels, now: now, random: random)
+            guard !changes.opened.contains(where: { $0.key == key }) else { return false }
+            if key.kind == .poolEmpty, try waitsForPool(key.subject) { return false }
+            return try closeAlert(key.kind, subject: key.subject, channels: changes.channels, now: now, random: random)
         }
         made.opened = try changes.opened.filter { alert in
             try open(alert, channels: changes.channels, now: now, random: random)
@@ -158,15 +166,28 @@ extension Database {
         return true
     }
 
+    /// Whether a failover of this lock waits for a backup code.
+    private func waitsForPool(_ deviceID: String) throws -> Bool {
+        try Bool.fetchOne(
+            self,
+            sql: """
+                SELECT EXISTS (SELECT 1 FROM failovers WHERE device_id = ? AND state IN ('pending', 'waiting')
+                    AND reason = 'pool_empty')
+                """, arguments: [deviceID]) ?? false
+    }
+
     /// Closes what is open about a substitution that is over.
+    ///
+    /// - Parameter kept: what is wrong all the same.
     func closeAlerts(
-        ofSubstitution substitutionID: String, channels: [DeliveryChannel], now: Timestamp, random: RandomSource
+        ofSubstitution substitutionID: String, except kept: [AlertChanges.Key], channels: [DeliveryChannel],
+        now: Timestamp, random: RandomSource
     ) throws {
         try closeAlerts(
             where: """
                 EXISTS (SELECT 1 FROM substitutions s WHERE s.substitution_id = ?
                     AND a.subject IN (s.substitution_id, s.backup_access_code_id))
-                """, [substitutionID], channels: channels, now: now, random: random)
+                """, [substitutionID], except: kept, channels: channels, now: now, random: random)
     }
 
     /// Closes what is open about stays that are over, whoever opened it and however late. A stay may go on when its backup is gone.
@@ -182,14 +203,15 @@ extension Database {
     }
 
     private func closeAlerts(
-        where condition: String, _ arguments: StatementArguments, channels: [DeliveryChannel], now: Timestamp,
-        random: RandomSource
+        where condition: String, _ arguments: StatementArguments, except kept: [AlertChanges.Key] = [],
+        channels: [DeliveryChannel], now: Timestamp, random: RandomSource
     ) throws {
         let rows = try Row.fetchAll(
             self, sql: "SELECT a.kind, a.subject FROM alerts a WHERE a.closed_at IS NULL AND (\(condition))",
             arguments: arguments)
         for row in rows {
-            guard let kind = Alert.Kind(rawValue: row["kind"]) else { continue }
+            guard let kind = Alert.Kind(rawValue: row["kind"]), !kept.contains(.init(kind, subject: row["subject"]))
+            else { continue }
             // That a guest is told no more is no news: nobody has to be told by hand.
             let told = kind == .notDelivered ? [] : channels
             _ = try closeAlert(kind, subject: row["subject"], channels: told, now: now, random: random)

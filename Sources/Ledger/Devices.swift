@@ -7,8 +7,7 @@ extension Ledger {
     /// Keeps the last reading of a lock: deliveries name it, and operators look it up.
     ///
     /// - Parameter changes: what it opens and closes, by the reading before it.
-    /// - Returns: what has been opened and closed. The alert that a pool is empty is not closed while a guest waits for a code: a code
-    ///   can say that there is no backup for it on a lock that does not call its pool empty, such as one that has none.
+    /// - Returns: what has been opened and closed.
     @discardableResult
     package func keep(
         _ device: Device, now: Timestamp,
@@ -16,7 +15,7 @@ extension Ledger {
     ) async throws(LedgerError) -> AlertChanges {
         let random = random
         return try await write { database in
-            var changes = changes(try Device.fetch(device.id, in: database))
+            let changes = changes(try Device.fetch(device.id, in: database))
             try database.execute(
                 sql: """
                     INSERT INTO devices (device_id, name, time_zone, supports_backup_access_code_pool,
@@ -39,9 +38,6 @@ extension Ledger {
                         }
                     ).description, now.sql,
                 ])
-            if try changes.closed.contains(where: { $0.kind == .poolEmpty }) && database.waitsForPool(device.id) {
-                changes.closed.removeAll { $0.kind == .poolEmpty }
-            }
             return try database.apply(changes, now: now, random: random)
         }
     }
@@ -63,12 +59,16 @@ extension Ledger {
 
     /// Forgets a lock that is no more. It is kept while a stay goes on there or a message about one waits, which names it.
     ///
-    /// - Parameter changes: what it closes.
+    /// - Parameter closing: what of it is open no more, whoever waits for a code there.
     /// - Returns: whether it is not kept any more.
-    package func forgetDevice(_ id: String, changes: AlertChanges, now: Timestamp) async throws(LedgerError) -> Bool {
+    package func forgetDevice(
+        _ id: String, closing kinds: [Alert.Kind], channels: [DeliveryChannel], now: Timestamp
+    ) async throws(LedgerError) -> Bool {
         let random = random
         return try await write { database in
-            try database.apply(changes, now: now, random: random)
+            for kind in kinds {
+                _ = try database.closeAlert(kind, subject: id, channels: channels, now: now, random: random)
+            }
             try database.execute(
                 sql: """
                     DELETE FROM devices WHERE device_id = ?1 AND NOT EXISTS (
@@ -78,18 +78,6 @@ extension Ledger {
                     """, arguments: [id])
             return database.changesCount > 0
         }
-    }
-}
-
-extension Database {
-    /// Whether a failover of this lock waits for a backup code.
-    fileprivate func waitsForPool(_ deviceID: String) throws -> Bool {
-        try Bool.fetchOne(
-            self,
-            sql: """
-                SELECT EXISTS (SELECT 1 FROM failovers WHERE device_id = ? AND state IN ('pending', 'waiting')
-                    AND reason = 'pool_empty')
-                """, arguments: [deviceID]) ?? false
     }
 }
 

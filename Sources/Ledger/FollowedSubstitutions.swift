@@ -195,7 +195,8 @@ private struct FollowRecord {
             sql: "UPDATE substitutions SET state = ?, next_look_at = NULL WHERE substitution_id = ?",
             arguments: [state, substitution.id])
         try database.closeAlerts(
-            ofSubstitution: substitution.id, channels: step.alerts.channels, now: now, random: random)
+            ofSubstitution: substitution.id, except: step.alerts.opened.map(\.key), channels: step.alerts.channels,
+            now: now, random: random)
     }
 }
 

@@ -47,6 +47,24 @@ import Time
         #expect(try bench.outcome(newcomer) == "waiting·pool_empty")
     }
 
+    @Test func aPoolThatIsFilledOneByOneIsOneAlertUntilTheLastIsHelped() async throws {
+        let bench = try Bench()
+        let device = bench.device(pool: 1, refills: false)
+        bench.model.emptyPool(of: device, refills: false)
+        for hours in 1...3 { _ = bench.failedCode(on: device, startsIn: .seconds(hours * 3600)) }
+        try await bench.pass()
+        for helped in 1...3 {
+            bench.model.refillPool(of: device)
+            bench.clock.advance(by: .seconds(901))
+            try await bench.stateSweep.readDevices()
+            while try await bench.stateSweep.sweepNextDevice() != nil {}
+            try await bench.work()
+            #expect(try bench.value("SELECT count(*) FROM failovers WHERE state = 'substituted'") == "\(helped)")
+            #expect(try bench.openAlerts().contains("pool_empty") == (helped < 3))
+        }
+        #expect(try bench.value("SELECT count(*) FROM alerts WHERE kind = 'pool_empty'") == "1")
+    }
+
     @Test(arguments: [409, 500, 429])
     func whatWasTurnedAwayWithASoonerStayGoesBeforeANewcomer(status: Int) async throws {
         let bench = try Bench(FailoverSettings(retry: Backoff(initial: .seconds(600), maximum: .seconds(600))))

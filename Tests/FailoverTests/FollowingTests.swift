@@ -189,6 +189,21 @@ import Time
         #expect(try await bench.ledger.overview(now: bench.now).guests.isEmpty)
     }
 
+    @Test func aBackupThatFailsAndIsThenRemovedIsOneAlert() async throws {
+        let (bench, _, backup) = try await stay()
+        bench.model.failCode(backup)
+        bench.clock.advance(by: .seconds(10))
+        try await bench.pass()
+        #expect(try bench.openAlerts() == ["backup_failed"])
+        bench.model.deleteCode(backup)
+        bench.clock.advance(by: .seconds(10))
+        try await bench.pass()
+        #expect(try bench.value("SELECT state FROM substitutions") == "revoked")
+        #expect(try bench.openAlerts() == ["backup_failed"])
+        #expect(try bench.value("SELECT count(*) FROM alerts") == "1")
+        #expect(try bench.value("SELECT count(*) FROM journal WHERE kind = 'substitution.revoked'") == "1")
+    }
+
     @Test func theStaysEndEndsIt() async throws {
         let (bench, _, _) = try await stay()
         bench.clock.advance(by: .seconds(86_401))

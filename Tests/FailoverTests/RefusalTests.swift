@@ -30,4 +30,20 @@ import Time
         #expect(try bench.outcome(code) == "substituted·pulled")
         #expect(try bench.openAlerts() == [])
     }
+
+    @Test func aKeyThatIsRefusedForThePullAloneIsOneAlert() async throws {
+        let bench = try Bench()
+        let code = bench.failedCode(on: bench.device())
+        let refusal = SandboxFault.Kind.error(status: 401, type: "unauthorized", retryAfter: nil)
+        bench.model.addFault(SandboxFault(refusal, route: "/access_codes/pull_backup_access_code", count: nil))
+        try await bench.pass()
+        for _ in 0..<4 {
+            bench.clock.advance(by: .seconds(600))
+            try await bench.work()
+        }
+        #expect(bench.model.counters.requests["/access_codes/pull_backup_access_code"] == 5)
+        #expect(try bench.outcome(code) == "waiting·unauthorized")
+        #expect(try bench.openAlerts() == ["unauthorized"])
+        #expect(try bench.value("SELECT count(*) FROM alerts") == "1")
+    }
 }
