@@ -220,7 +220,8 @@ extension Database {
 
     /// One row for each way, each with its own attempts and state, in the order in which the guests arrive.
     ///
-    /// What is still held back before its first attempt is told as it is then: an update of it, or its end, needs no words.
+    /// What is still held back before its first attempt is told as it is then: an update of it, or its end, needs no words. Nor does the
+    /// end of what was never told.
     func addDeliveries(
         _ kind: DeliveryKind, substitutionID: String? = nil, alertID: String? = nil, channels: [DeliveryChannel],
         dueAt: Timestamp, now: Timestamp, random: RandomSource
@@ -256,13 +257,19 @@ extension Database {
                 """, arguments: [substitutionID]) ?? false
     }
 
-    /// Whether there is a new code to tell, and it is held back still, so that nobody can have begun to.
+    /// Whether there is a new code to tell that nobody can have begun to: it is held back still, or was stopped before any attempt.
+    ///
+    /// An attempt by hand counts from its claim, a push only once it is over: of one that was stopped nothing is known before that.
     private func isStillUntold(_ substitutionID: String, now: Timestamp) throws -> Bool {
         try Bool.fetchOne(
             self,
             sql: """
-                SELECT count(*) > 0 AND sum(attempts > 0 OR due_at <= ?) = 0
-                FROM deliveries WHERE substitution_id = ? AND kind = 'created'
-                """, arguments: [now.sql, substitutionID]) ?? false
+                SELECT count(*) > 0 AND sum(attempts > 0 OR due_at <= ?1 AND NOT (
+                    state = 'failed' AND last_error IS 'cancelled' AND (channel = 'manual' OR due_at <= ?2))) = 0
+                FROM deliveries WHERE substitution_id = ?3 AND kind = 'created'
+                """, arguments: [now.sql, (now - Self.longestPush).sql, substitutionID]) ?? false
     }
+
+    /// As long as `delivery.timeout` may be.
+    private static let longestPush = Duration.seconds(600)
 }

@@ -94,6 +94,7 @@ import Time
 
     @Test func aCancelledBookingEndsItsBackup() async throws {
         let (bench, code, backup) = try await stay()
+        #expect(try await bench.ledger.claimManualDelivery(now: bench.now, lease: .seconds(60)) != nil)
         bench.model.deleteCode(code)
         try await bench.pass()
         #expect(try bench.value("SELECT state FROM substitutions") == "active")
@@ -106,6 +107,48 @@ import Time
                 ["kind": "created", "state": "failed"], ["kind": "revoked", "state": "pending"],
             ])
         #expect(try bench.openAlerts() == [])
+    }
+
+    private func cancel(_ bench: Bench) async throws {
+        let changes = try await bench.ledger.carryOut(
+            .cancel, FailoverLogQuery(), channels: [], isTrial: false, now: bench.now)
+        #expect(changes.map(\.action) == [.silenced])
+    }
+
+    /// Cancels the booking and has the backup's removal seen.
+    private func cancelBooking(_ bench: Bench, _ code: String) async throws {
+        bench.model.deleteCode(code)
+        try await bench.pass()
+        bench.clock.advance(by: .seconds(90))
+        try await bench.pass()
+        #expect(try bench.value("SELECT state FROM substitutions") == "revoked")
+    }
+
+    @Test(arguments: [false, true])
+    func whoWasNeverSentACodeIsNotToldThatItIsGone(isCancelled: Bool) async throws {
+        let (bench, code, _) = try await stay()
+        if isCancelled { try await cancel(bench) }
+        try await cancelBooking(bench, code)
+        #expect(try kinds(bench) == ["created"])
+    }
+
+    /// Held back when the operator stopped it, and its time has come and passed since.
+    @Test func whatWasStoppedBeforeItsTimeIsNotTakenBack() async throws {
+        let day = Duration.seconds(86_400)
+        let bench = try Bench(FailoverSettings(channels: [.webhook], deliverNotBefore: day))
+        let code = bench.failedCode(on: bench.device(), startsIn: day * 9, endsIn: day * 12)
+        try await bench.pass()
+        try await cancel(bench)
+        bench.clock.advance(by: day * 9)
+        try await cancelBooking(bench, code)
+        #expect(try kinds(bench) == ["created"])
+    }
+
+    @Test func aPushThatMayBeUnderWayIsTakenBack() async throws {
+        let (bench, code, _) = try await stay(FailoverSettings(channels: [.webhook]))
+        try await cancel(bench)
+        try await cancelBooking(bench, code)
+        #expect(try kinds(bench) == ["created", "revoked"])
     }
 
     @Test func aRemovalThatFailsIsEscalatedAndConfirmedLater() async throws {

@@ -57,6 +57,7 @@ import Time
     }
 
     @Test func aRevokedBackupIsToldNoMore() async throws {
+        _ = try await bench.ledger.claimManualDelivery(now: bench.start, lease: .seconds(300))
         try await bench.ledger.record(
             FollowStep(.revoked, tells: .revoked, channels: [.manual]), of: stay, now: bench.start)
         #expect(try substitution()["state"] == "revoked")
