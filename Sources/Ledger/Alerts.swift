@@ -247,14 +247,21 @@ extension Database {
         }
     }
 
-    /// Whether the operator has stopped what was to be told of a new code before any way had told it.
     private func isSilenced(_ substitutionID: String) throws -> Bool {
-        try Bool.fetchOne(
-            self,
-            sql: """
-                SELECT count(*) > 0 AND sum(state <> 'failed' OR last_error IS NOT 'cancelled') = 0
-                FROM deliveries WHERE substitution_id = ? AND kind = 'created'
-                """, arguments: [substitutionID]) ?? false
+        try Bool.fetchOne(self, sql: "SELECT \(Self.isSilenced("?1"))", arguments: [substitutionID]) ?? false
+    }
+
+    /// Whether the operator has stopped what was to be told of a new code before any way had told it. Where that was taken back, and the
+    /// ways have failed since, an alert says so.
+    static func isSilenced(_ substitutionID: String) -> String {
+        """
+        (EXISTS (SELECT 1 FROM deliveries WHERE substitution_id = \(substitutionID) AND kind = 'created'
+                AND last_error = 'cancelled')
+            AND NOT EXISTS (SELECT 1 FROM deliveries WHERE substitution_id = \(substitutionID) AND kind = 'created'
+                AND state <> 'failed')
+            AND NOT EXISTS (SELECT 1 FROM alerts WHERE kind = 'not_delivered' AND subject = \(substitutionID)
+                AND closed_at IS NULL))
+        """
     }
 
     /// Whether there is a new code to tell that nobody can have begun to: it is held back still, or was stopped before any attempt.

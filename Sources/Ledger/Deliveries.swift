@@ -254,7 +254,7 @@ extension Ledger {
         try await write { database in
             try database.execute(
                 sql: """
-                    UPDATE deliveries SET state = 'pending', next_attempt_at = ?1, due_at = ?1, is_overdue = 0
+                    UPDATE deliveries SET state = 'pending', next_attempt_at = ?1, due_at = ?1, is_overdue = 0, last_error = NULL
                     WHERE delivery_id = ?2 AND state IN ('pending', 'failed')
                     """, arguments: [now.sql, deliveryID])
             guard database.changesCount > 0,

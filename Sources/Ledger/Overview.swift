@@ -118,8 +118,7 @@ extension Database {
         FROM substitutions s JOIN failovers f USING (failover_id)
         WHERE s.state = 'active' AND s.recovered_at IS NULL AND s.removal_requested_at IS NULL AND (s.backup_ends_at IS NULL OR s.backup_ends_at > ?1)
             AND (backup = 'failed' OR told IS NOT 'delivered')
-            AND NOT EXISTS (
-                SELECT 1 FROM deliveries d WHERE d.substitution_id = s.substitution_id AND d.last_error = 'cancelled')
+            AND NOT \(isSilenced("s.substitution_id"))
         UNION ALL
         SELECT s.original_access_code_id, f.original_name, s.device_id, f.original_starts_at, f.original_ends_at, f.state, NULL,
             NULL, NULL, 'gone'

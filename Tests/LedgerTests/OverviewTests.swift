@@ -97,6 +97,34 @@ struct OverviewTests {
         #expect(overview.deliveries[.webhook] == [.failed: 2, .delivered: 3, .pending: 3])
     }
 
+    /// What was cancelled by mistake is told again.
+    @Test func whoIsToldAfterAllIsAConcernAgain() async throws {
+        func troubles() async throws -> [Overview.Guest.Trouble] {
+            try await ledger.overview(now: now).guests.map(\.trouble)
+        }
+        try await addSubstitution("guest", delivery: "failed")
+        try await add("UPDATE deliveries SET last_error = 'HTTP 410', attempts = 1")
+        try await add(
+            """
+            INSERT INTO deliveries (delivery_id, substitution_id, channel, kind, state, created_at)
+            VALUES ('d_manual', 's_guest', 'manual', 'created', 'pending', '2026-11-20T11:30:04.000Z')
+            """)
+        #expect(try await troubles() == [.notTold(.pending)])
+        // The way that failed before does not make it a concern of anybody's but the operator's.
+        try await add("UPDATE deliveries SET state = 'failed', last_error = 'cancelled' WHERE delivery_id = 'd_manual'")
+        #expect(try await troubles() == [])
+        #expect(try await ledger.retryDelivery("d_guest", now: now))
+        #expect(try await troubles() == [.notTold(.pending)])
+        let due = try #require(try await ledger.dueDeliveries(channel: .webhook, now: now, limit: 1).first)
+        try await ledger.record(.failed(error: "HTTP 410"), of: due, plan: DeliveryPlan(order: [.webhook]), now: now)
+        #expect(try await troubles() == [.notTold(.failed)])
+        #expect(try await ledger.retryDelivery("d_manual", now: now))
+        #expect(
+            try await ledger.read {
+                try String.fetchAll($0, sql: "SELECT last_error FROM deliveries WHERE last_error IS NOT NULL")
+            } == ["HTTP 410"])
+    }
+
     @Test func failuresAreCountedByHourForAWeek() async throws {
         try await addSubstitution("a", delivery: "pending")
         try await addFailover("b", "waiting", "pool_empty", starts: "2026-11-21T10:00:00.000Z")
