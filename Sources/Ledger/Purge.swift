@@ -31,17 +31,15 @@ extension Ledger {
     ) async throws(LedgerError) -> PurgeReport {
         var report = PurgeReport()
         report.pins = try await removePINs(endedBefore: now - pins, now: now)
-        try await inBatches { database, after in
-            try Self.removeBodies(receivedBefore: now - events, after: after, in: database)
-        } after: { count in
+        while case let count = try await removeBodies(receivedBefore: now - events), count > 0 {
             report.removedBodies += count
             progress(report)
         }
-        try await inBatches { database, after in
-            try Self.maskBodies(endedBefore: now - pins, after: after, in: database)
-        } after: { count in
-            report.maskedEvents += count
+        var place: Int64 = -1
+        while case let found = try await unmaskedBodies(endedBefore: now - pins, after: place), let last = found.last {
+            report.maskedEvents += try await maskBodies(found)
             progress(report)
+            place = last
         }
         // A command has no intake to hold up, and a daemon beside it reads and commits all the time.
         let patience = isShared ? 1000 : 0
@@ -74,64 +72,57 @@ extension Ledger {
         }
     }
 
-    /// A transaction for each few hundred rows, so that the inbox is not kept waiting.
-    private func inBatches(
-        _ batch: @escaping @Sendable (Database, Int64) throws -> (count: Int, last: Int64?), after done: (Int) -> Void
-    ) async throws(LedgerError) {
-        var place: Int64 = -1
-        while true {
-            let (count, last) = try await write { [place] database in try batch(database, place) }
-            done(count)
-            guard let last else { return }
-            place = last
-        }
-    }
-
-    private static func removeBodies(
-        receivedBefore limit: Timestamp, after: Int64, in database: Database
-    ) throws -> (count: Int, last: Int64?) {
-        let rows = try Int64.fetchAll(
-            database,
-            sql: """
-                SELECT inbox_id FROM webhook_events WHERE body IS NOT NULL AND disposition <> 'pending' AND received_at < ?
-                    AND inbox_id > ? ORDER BY inbox_id LIMIT 500
-                """, arguments: [limit.sql, after])
-        for inboxID in rows {
+    /// A transaction for a few hundred rows, so that the inbox is not kept waiting. What is removed is in its index no more.
+    private func removeBodies(receivedBefore limit: Timestamp) async throws(LedgerError) -> Int {
+        try await write { database in
             try database.execute(
-                sql: "UPDATE webhook_events SET body = NULL, is_masked = 1 WHERE inbox_id = ?", arguments: [inboxID])
+                sql: """
+                    UPDATE webhook_events SET body = NULL, is_masked = 1 WHERE inbox_id IN (
+                        SELECT inbox_id FROM webhook_events
+                        WHERE body IS NOT NULL AND disposition <> 'pending' AND received_at < ? LIMIT 500)
+                    """, arguments: [limit.sql])
+            return database.changesCount
         }
-        return (rows.count, rows.last)
     }
 
+    /// The next few hundred whose stay is over. Each event that is not masked is asked about, so it is read beside the writer.
+    ///
     /// The stay of an event is that of its access code, be it an original or a backup; for a code without a stay here, the time counts
     /// from the event's receipt.
-    private static func maskBodies(
-        endedBefore limit: Timestamp, after: Int64, in database: Database
-    ) throws -> (count: Int, last: Int64?) {
-        let rows = try Row.fetchAll(
-            database,
-            sql: """
-                SELECT inbox_id, body FROM webhook_events e
-                WHERE is_masked = 0 AND disposition <> 'pending' AND inbox_id > ?2 AND coalesce(
-                    (SELECT nullif(max(max(coalesce(f.original_ends_at, ''), coalesce(s.backup_ends_at, ''))), '')
-                        FROM failovers f LEFT JOIN substitutions s USING (failover_id)
-                        WHERE f.access_code_id = e.access_code_id),
-                    (SELECT nullif(max(max(coalesce(f.original_ends_at, ''), coalesce(s.backup_ends_at, ''))), '')
-                        FROM substitutions s JOIN failovers f USING (failover_id)
-                        WHERE s.backup_access_code_id = e.access_code_id),
-                    received_at) < ?1
-                ORDER BY inbox_id LIMIT 200
-                """, arguments: [limit.sql, after])
-        var count = 0
-        for row in rows {
-            let body = row["body"] as Data?
-            let masked = body.flatMap { EventMask.masked($0) }
-            if body != nil, masked.map({ Data($0.utf8) }) != body { count += 1 }
-            try database.execute(
-                sql: "UPDATE webhook_events SET body = ?, is_masked = 1 WHERE inbox_id = ?",
-                arguments: [masked, row["inbox_id"] as Int64])
+    private func unmaskedBodies(endedBefore limit: Timestamp, after: Int64) async throws(LedgerError) -> [Int64] {
+        try await read { database in
+            try Int64.fetchAll(
+                database,
+                sql: """
+                    SELECT inbox_id FROM webhook_events e
+                    WHERE is_masked = 0 AND disposition <> 'pending' AND inbox_id > ?2 AND coalesce(
+                        (SELECT nullif(max(max(coalesce(f.original_ends_at, ''), coalesce(s.backup_ends_at, ''))), '')
+                            FROM failovers f LEFT JOIN substitutions s USING (failover_id)
+                            WHERE f.access_code_id = e.access_code_id),
+                        (SELECT nullif(max(max(coalesce(f.original_ends_at, ''), coalesce(s.backup_ends_at, ''))), '')
+                            FROM substitutions s JOIN failovers f USING (failover_id)
+                            WHERE s.backup_access_code_id = e.access_code_id),
+                        received_at) < ?1
+                    ORDER BY inbox_id LIMIT 200
+                    """, arguments: [limit.sql, after])
         }
-        return (count, rows.last?["inbox_id"])
+    }
+
+    /// - Returns: in how many there was a PIN.
+    private func maskBodies(_ inboxIDs: [Int64]) async throws(LedgerError) -> Int {
+        try await write { database in
+            var count = 0
+            for inboxID in inboxIDs {
+                let body = try Data.fetchOne(
+                    database, sql: "SELECT body FROM webhook_events WHERE inbox_id = ?", arguments: [inboxID])
+                let masked = body.flatMap { EventMask.masked($0) }
+                if body != nil, masked.map({ Data($0.utf8) }) != body { count += 1 }
+                try database.execute(
+                    sql: "UPDATE webhook_events SET body = ?, is_masked = 1 WHERE inbox_id = ?",
+                    arguments: [masked, inboxID])
+            }
+            return count
+        }
     }
 }
 

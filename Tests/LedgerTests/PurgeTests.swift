@@ -135,6 +135,32 @@ struct PurgeTests {
         #expect(try occurrences(bench) == 0)
     }
 
+    /// Webhooks are acknowledged while the purge looks for what is old.
+    @Test func whatHoldsUpTheIntakeReadsNoMoreThanItChanges() async throws {
+        let bench = try await story()
+        let statements = Statements(with: "webhook_events")
+        try await bench.ledger.writeWithoutTransaction { database in
+            database.trace { event in
+                if case .statement(let statement) = event { statements.note(statement.sql) }
+            }
+        }
+        for days in [31, 91] { _ = try await purge(bench, at: end + .seconds(days * 86_400)) }
+        var plans: [String] = []
+        for sql in Set(statements.all) {
+            plans += try await bench.ledger.pool().writeWithoutTransaction { database in
+                let statement = try database.makeStatement(sql: "EXPLAIN QUERY PLAN " + sql)
+                statement.setUncheckedArguments([])
+                return try Row.fetchAll(statement).map { $0["detail"] as String }
+            }
+        }
+        let searches = plans.filter { $0.hasPrefix("SEARCH") || $0.hasPrefix("SCAN") }
+        #expect(
+            Set(searches) == [
+                "SEARCH webhook_events USING INTEGER PRIMARY KEY (rowid=?)",
+                "SEARCH webhook_events USING INDEX webhook_events_kept (received_at<?)",
+            ])
+    }
+
     @Test(arguments: [
         (#"{"code":8030,"x":{"to":{"code":"8030"}},"ok":1}"#, #"{"code":"***","ok":1,"x":{"to":{"code":"***"}}}"#),
         (
