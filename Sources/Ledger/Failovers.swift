@@ -302,7 +302,9 @@ extension Ledger {
         guard
             let row = try Row.fetchOne(
                 database,
-                sql: "SELECT touches FROM failovers WHERE failover_id = ? AND state IN ('pending', 'waiting')",
+                sql: """
+                    SELECT state, reason, touches FROM failovers WHERE failover_id = ? AND state IN ('pending', 'waiting')
+                    """,
                 arguments: [failover.id])
         else {
             // Closed meanwhile; the calls that this look made were made all the same.
@@ -310,9 +312,12 @@ extension Ledger {
             return
         }
         if let reading = step.reading { try keep(reading, of: failover.id, in: database) }
-        // An event that came after this look began may have changed what it found: the look is repeated, not believed.
+        // An event that came after this look began may have changed what it found: the look is repeated, not believed. Whoever waited has
+        // waited still.
         let wasTouched = row["touches"] as Int != failover.touches && step.state != .substituted
-        let state = wasTouched && step.state.isClosed ? FailoverState.pending : step.state
+        let isBelieved = !wasTouched || !step.state.isClosed
+        let state = isBelieved ? step.state : FailoverState(rawValue: row["state"]) ?? .pending
+        let reason: String? = isBelieved ? (state == .pending ? nil : step.reason) : row["reason"]
         try database.execute(
             sql: """
                 UPDATE failovers SET state = ?, reason = ?, attempts = attempts + 1, next_attempt_at = ?, closed_at = ?,
@@ -320,7 +325,7 @@ extension Ledger {
                 WHERE failover_id = ?
                 """,
             arguments: [
-                state.rawValue, state == .pending ? nil : step.reason,
+                state.rawValue, reason,
                 state.isClosed ? nil : (wasTouched ? now : step.nextAttemptAt ?? now).sql,
                 state.isClosed ? now.sql : nil,
                 step.lastErrorType, step.lastRequestID, failover.id,

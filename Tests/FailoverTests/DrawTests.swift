@@ -2,6 +2,7 @@ import Failover
 import Foundation
 import JSON
 import Ledger
+import Policy
 import Sandbox
 import Seam
 import Testing
@@ -119,6 +120,25 @@ import Time
         }
         #expect(try require(waits[first]?.max()) <= .seconds(60))
         #expect(try require(waits[second]?.max()) > .seconds(120))
+    }
+
+    /// Seam deletes a code at its stay's end, and the event of it comes while the look of that moment is under way.
+    @Test func whoWaitedToTheEndHasWaitedWhateverComesAtTheEnd() async throws {
+        let bench = try Bench()
+        let device = bench.device(pool: 1, refills: false)
+        bench.model.emptyPool(of: device, refills: false)
+        let code = bench.failedCode(on: device, startsIn: .seconds(60), endsIn: .seconds(3600))
+        try await bench.pass()
+        bench.clock.advance(by: .seconds(3600))
+        let waiting = try #require(try await bench.ledger.failover(accessCodeID: code))
+        bench.model.deleteCode(code)
+        let known = try bench.rows("SELECT event_id AS id FROM webhook_events").compactMap { $0["id"] }
+        try await bench.receive(bench.model.events.filter { !known.contains($0.id) })
+        try await bench.ledger.record(
+            FailoverStep(state: .expired, reason: "pool_empty"), of: waiting, now: bench.now)
+        #expect(try bench.outcome(code) == "waiting·pool_empty")
+        try await bench.work()
+        #expect(try bench.outcome(code) == "expired·pool_empty")
     }
 
     /// More than one pass takes wait before the one that is due.

@@ -57,6 +57,20 @@ import Time
         #expect(try await bench.state() == state)
     }
 
+    @Test func whatWaitedIsKeptFromALookThatIsNotBelieved() async throws {
+        let bench = try LedgerBench()
+        try await bench.ledger.record(
+            FailoverStep(state: .waiting, reason: "pool_empty", nextAttemptAt: bench.start), of: bench.fail(),
+            now: bench.start)
+        let waiting = try #require(try await bench.ledger.failover(accessCodeID: "guest"))
+        _ = try await bench.receive(bench.facts("event-2"), .touchesAccessCode)
+        try await bench.ledger.record(FailoverStep(state: .expired, reason: "any"), of: waiting, now: bench.start)
+        let after = try #require(try await bench.ledger.failover(accessCodeID: "guest"))
+        #expect(after.state == .waiting)
+        #expect(after.reason == "pool_empty")
+        #expect(after.nextAttemptAt == bench.start)
+    }
+
     @Test func aWaitDuringWhichAnEventCameIsOverAtOnce() async throws {
         let bench = try LedgerBench()
         let failover = try await bench.fail()
