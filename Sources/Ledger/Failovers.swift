@@ -10,6 +10,7 @@ package struct Failover: Sendable, Equatable {
     package var deviceID: String?
     package var state: FailoverState
     package var reason: String?
+    /// How often it was looked at for what it waits for: something else begins with the shortest wait again.
     package var attempts: Int
     package var nextAttemptAt: Timestamp?
     package var openedAt: Timestamp
@@ -320,12 +321,13 @@ extension Ledger {
         let reason: String? = isBelieved ? (state == .pending ? nil : step.reason) : row["reason"]
         try database.execute(
             sql: """
-                UPDATE failovers SET state = ?, reason = ?, attempts = attempts + 1, next_attempt_at = ?, closed_at = ?,
-                    last_error_type = ?, last_request_id = coalesce(?, last_request_id)
-                WHERE failover_id = ?
+                UPDATE failovers SET state = ?1, reason = ?2,
+                    attempts = CASE WHEN ?3 OR reason IS ?2 THEN attempts + 1 ELSE 1 END, next_attempt_at = ?4, closed_at = ?5,
+                    last_error_type = ?6, last_request_id = coalesce(?7, last_request_id)
+                WHERE failover_id = ?8
                 """,
             arguments: [
-                state.rawValue, reason,
+                state.rawValue, reason, state.isClosed,
                 state.isClosed ? nil : (wasTouched ? now : step.nextAttemptAt ?? now).sql,
                 state.isClosed ? now.sql : nil,
                 step.lastErrorType, step.lastRequestID, failover.id,

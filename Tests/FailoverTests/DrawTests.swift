@@ -141,6 +141,28 @@ import Time
         #expect(try bench.outcome(code) == "expired·pool_empty")
     }
 
+    /// However long a failover has waited for something else.
+    @Test func aShortOutageIsAskedAboutAgainSoon() async throws {
+        let bench = try Bench()
+        let device = bench.device(pool: 1, refills: false)
+        bench.model.emptyPool(of: device, refills: false)
+        let code = bench.failedCode(on: device, startsIn: .seconds(3600 * 20))
+        try await bench.pass()
+        for _ in 0..<60 {
+            bench.clock.advance(by: .seconds(300))
+            try await bench.work()
+        }
+        bench.model.addFault(SandboxFault(.empty(status: 503, retryAfter: nil), route: "/access_codes/get", count: 2))
+        bench.clock.advance(by: .seconds(300))
+        for looks in 1...2 {
+            try await bench.work()
+            #expect(try bench.outcome(code) == "waiting·seam_unavailable")
+            let next = try require(Timestamp(bench.value("SELECT next_attempt_at FROM failovers")))
+            #expect(next.duration(since: bench.now) <= .seconds(2 * looks))
+            bench.clock.advance(by: .seconds(2))
+        }
+    }
+
     /// More than one pass takes wait before the one that is due.
     @Test func whatIsDueHasItsTurnBehindManyThatWait() async throws {
         let bench = try Bench()

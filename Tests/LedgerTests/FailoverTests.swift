@@ -71,6 +71,20 @@ import Time
         #expect(after.nextAttemptAt == bench.start)
     }
 
+    @Test func theAttemptsAreThoseForWhatItWaitsFor() async throws {
+        let bench = try LedgerBench()
+        let failover = try await bench.fail()
+        var attempts: [Int] = []
+        for (state, reason) in [
+            (FailoverState.waiting, "pool_empty"), (.waiting, "pool_empty"), (.waiting, "pool_empty"),
+            (.waiting, "seam_unavailable"), (.waiting, "seam_unavailable"), (.expired, "seam_unavailable"),
+        ] {
+            try await bench.ledger.record(FailoverStep(state: state, reason: reason), of: failover, now: bench.start)
+            attempts.append(try #require(try await bench.ledger.failover(accessCodeID: "guest")).attempts)
+        }
+        #expect(attempts == [1, 2, 3, 1, 2, 3])
+    }
+
     @Test func aWaitDuringWhichAnEventCameIsOverAtOnce() async throws {
         let bench = try LedgerBench()
         let failover = try await bench.fail()
