@@ -222,14 +222,16 @@ package struct SubstitutionFollower: Sendable {
                     "substitution_id": .string(substitution.id),
                     "backup_access_code_id": .string(substitution.backupAccessCodeID),
                 ])
-            log.notice("A stay with a backup code goes on", metadata: names.merging(["what": "\(kind)"]) { $1 })
         }
-        for alert in step.alerts.opened {
+        let made = try await ledger.record(step, of: substitution, now: clock.now())
+        if let news = made.news {
+            log.notice("A stay with a backup code goes on", metadata: names.merging(["what": "\(news.kind)"]) { $1 })
+        }
+        for alert in made.alerts.opened {
             log.error(
                 "A stay with a backup code needs a person's attention",
                 metadata: names.merging(["alert": "\(alert.kind.rawValue)", "text": "\(alert.text)"]) { $1 })
         }
-        try await ledger.record(step, of: substitution, now: clock.now())
     }
 }
 

@@ -95,14 +95,16 @@ extension Ledger {
         }
     }
 
+    /// - Returns: what of the step took effect: without the alerts that were so already, and without news that are none.
+    @discardableResult
     package func record(
         _ step: FollowStep, of substitution: FollowedSubstitution, now: Timestamp
-    ) async throws(LedgerError) {
+    ) async throws(LedgerError) -> FollowStep {
         let random = random
-        try await write { database in
+        return try await write { database in
             let follow = FollowRecord(
                 database: database, step: step, substitution: substitution, now: now, random: random)
-            try follow.apply()
+            return try follow.apply()
         }
     }
 }
@@ -114,12 +116,14 @@ private struct FollowRecord {
     let now: Timestamp
     let random: RandomSource
 
-    func apply() throws {
+    func apply() throws -> FollowStep {
+        var made = step
+        (made.alerts, made.news) = (AlertChanges(), nil)
         guard
             let row = try Row.fetchOne(
                 database, sql: "SELECT touches FROM substitutions WHERE substitution_id = ? AND state = 'active'",
                 arguments: [substitution.id])
-        else { return }
+        else { return made }
         // An event that came after this look began may have changed what it found.
         let wasTouched = row["touches"] as Int != substitution.touches
         try database.execute(
@@ -142,14 +146,18 @@ private struct FollowRecord {
         }
         try database.journal(step.journal, at: now)
         // What came meanwhile may be that the stay goes on: it is looked at again, and not ended for good.
-        if wasTouched, case .ended = step.outcome { return }
+        if wasTouched, case .ended = step.outcome { return made }
         try applyOutcome()
         if let kind = step.tells {
             try database.addDeliveries(
                 kind, substitutionID: substitution.id, channels: step.channels, dueAt: now, now: now, random: random)
         }
-        try database.apply(step.alerts, now: now, random: random)
-        if let news = step.news { try database.journal([news], at: now) }
+        made.alerts = try database.apply(step.alerts, now: now, random: random)
+        // While a trouble goes on nothing happens: it is news when it begins.
+        if case .unchanged = step.outcome, made.alerts.opened.isEmpty { return made }
+        made.news = step.news
+        if let news = made.news { try database.journal([news], at: now) }
+        return made
     }
 
     /// What is still held back is told in time for the stay as it starts now.

@@ -161,6 +161,8 @@ import Time
         }
         try await bench.pass()
         #expect(try bench.openAlerts() == ["not_removed"])
+        // It is news once.
+        #expect(try bench.value("SELECT count(*) FROM journal WHERE kind = 'substitution.removal_failed'") == "1")
         #expect(try bench.value("SELECT state FROM substitutions") == "active")
     }
 

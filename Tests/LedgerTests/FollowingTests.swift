@@ -102,6 +102,18 @@ import Time
         #expect(try bench.journalKinds().last == "substitution.ended")
     }
 
+    @Test func aTroubleIsNewsWhenItBegins() async throws {
+        var step = FollowStep(.unchanged, nextLookAt: bench.start)
+        step.alerts.opened = [Alert(.notRemoved, subject: "backup", text: "-")]
+        step.news = JournalEntry("substitution.removal_failed", accessCodeID: "guest")
+        for isNew in [true, false, false] {
+            let made = try await bench.ledger.record(step, of: stay, now: bench.start)
+            #expect(made.alerts.opened.isEmpty == !isNew)
+            #expect((made.news == nil) == !isNew)
+        }
+        #expect(try bench.journalKinds().filter { $0 == "substitution.removal_failed" }.count == 1)
+    }
+
     @Test func aLookThatFailedCountsForTheBackoff() async throws {
         try await bench.ledger.record(
             FollowStep(.unchanged, nextLookAt: bench.start, hasSucceeded: false), of: stay, now: bench.start)
