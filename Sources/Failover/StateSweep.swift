@@ -79,9 +79,10 @@ package struct StateSweep: Sendable {
             let deviceID = try await ledger.nextDeviceToSweep(readBefore: clock.now() - interval)
         else { return nil }
         do {
-            let codes = try await readCodes(of: deviceID)
+            let codes = try await seam.accessCodes(deviceID: deviceID)
+            let deleted = try await deletedCodes(of: deviceID, notAmong: codes)
             let findings = try await ledger.recordSweep(
-                deviceID: deviceID, codes: codes, horizon: horizon, onCancel: settings.onCancel,
+                deviceID: deviceID, codes: codes, deleted: deleted, horizon: horizon, onCancel: settings.onCancel,
                 alerts: upcoming(deviceID, codes), now: clock.now())
             if findings.openedFailovers > 0 {
                 log.notice(
@@ -98,14 +99,21 @@ package struct StateSweep: Sendable {
         }
     }
 
-    /// That a code is not listed alone proves nothing: one that nobody follows, and that a guest may need, is asked for by itself.
-    private func readCodes(of deviceID: String) async throws -> [AccessCode] {
-        var codes = try await seam.accessCodes(deviceID: deviceID)
+    /// The first codes of guests whose backup is gone that are gone, too: that they are not listed alone proves nothing.
+    private func deletedCodes(
+        of deviceID: String, notAmong codes: [AccessCode]
+    ) async throws(LedgerError) -> Set<String> {
+        var deleted: Set<String> = []
         for id in try await ledger.originalsOfGoneBackups(deviceID: deviceID)
-        where !codes.contains(where: { $0.id == id }) {
-            if let code = try await seam.accessCodeIfAny(id: id) { codes.append(code) }
+        where governor.pausedUntil == nil && !codes.contains(where: { $0.id == id }) {
+            do {
+                _ = try await seam.accessCode(id: id)
+            } catch {
+                // Whatever else is wrong, the lock's other codes are not held up by it.
+                if case .notFound = error.failure { deleted.insert(id) }
+            }
         }
-        return codes
+        return deleted
     }
 
     /// When the next lock's turn comes; nil without locks.

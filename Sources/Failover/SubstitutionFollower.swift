@@ -58,8 +58,8 @@ package struct SubstitutionFollower: Sendable {
         var original: AccessCode?
         var decision: FollowDecision?
         do {
-            original = try await client.accessCodeIfAny(id: substitution.originalAccessCodeID)
-            let backup = try await client.accessCodeIfAny(id: substitution.backupAccessCodeID)
+            original = try await read(substitution.originalAccessCodeID, client)
+            let backup = try await read(substitution.backupAccessCodeID, client)
             let found = follow(
                 FollowedStay(
                     original: original, backup: backup, recordedPIN: substitution.pin,
@@ -79,6 +79,15 @@ package struct SubstitutionFollower: Sendable {
             throw error
         } catch {
             throw LedgerError(.database, reason: "unexpected \(type(of: error))", hint: "Run `sparekey check`.")
+        }
+    }
+
+    private func read(_ accessCodeID: String, _ client: SeamClient) async throws(SeamError) -> AccessCode? {
+        do {
+            return try await client.accessCode(id: accessCodeID)
+        } catch {
+            if case .notFound = error.failure { return nil }
+            throw error
         }
     }
 

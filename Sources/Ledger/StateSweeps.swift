@@ -53,17 +53,18 @@ extension Ledger {
     ///
     /// - Parameters:
     ///   - codes: every managed code of the lock.
+    ///   - deleted: those of `originalsOfGoneBackups` that Seam does not know any more.
     ///   - horizon: a failed code is taken up when its stay starts within this from now.
     ///   - onCancel: whether a guest whose code is deleted comes no more.
     package func recordSweep(
-        deviceID: String, codes: [AccessCode], horizon: Duration, onCancel: CancelPolicy, alerts: AlertChanges,
-        now: Timestamp
+        deviceID: String, codes: [AccessCode], deleted: Set<String>, horizon: Duration, onCancel: CancelPolicy,
+        alerts: AlertChanges, now: Timestamp
     ) async throws(LedgerError) -> SweepFindings {
         let random = random
         return try await write { database in
             let sweep = SweepRecord(
-                database: database, deviceID: deviceID, codes: codes, horizon: horizon, onCancel: onCancel,
-                channels: alerts.channels, now: now, random: random)
+                database: database, deviceID: deviceID, codes: codes, deleted: deleted, horizon: horizon,
+                onCancel: onCancel, channels: alerts.channels, now: now, random: random)
             let findings = try sweep.apply()
             try database.apply(alerts, now: now, random: random)
             return findings
@@ -81,6 +82,7 @@ private struct SweepRecord {
     let database: Database
     let deviceID: String
     let codes: [AccessCode]
+    let deleted: Set<String>
     let horizon: Duration
     let onCancel: CancelPolicy
     /// In which the end of an alert is told.
@@ -176,6 +178,7 @@ private struct SweepRecord {
                 row["original_access_code_id"], row["backup_access_code_id"]
             )
             let original = byID[originalID]
+            guard original != nil || deleted.contains(originalID) else { continue }
             let stay = FollowedStay(
                 original: original, backup: nil, recordedPIN: nil, recordedStartsAt: nil,
                 recordedEndsAt: row.time("backup_ends_at"), hasRecovered: row["recovered_at"] != nil,

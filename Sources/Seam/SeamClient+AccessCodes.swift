@@ -13,16 +13,6 @@ extension SeamClient {
         ) { $0["access_code"].flatMap { AccessCode($0) } }
     }
 
-    /// - Returns: nil when Seam answers 404.
-    package func accessCodeIfAny(id: String) async throws(SeamError) -> AccessCode? {
-        do {
-            return try await accessCode(id: id)
-        } catch {
-            if case .notFound = error.failure { return nil }
-            throw error
-        }
-    }
-
     /// Those of `ids` that Seam lists; one that is not among them may still exist.
     package func accessCodes(ids: [String]) async throws(SeamError) -> [AccessCode] {
         var codes: [AccessCode] = []

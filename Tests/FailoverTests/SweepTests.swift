@@ -206,6 +206,21 @@ import Time
         #expect(try await bench.ledger.overview(now: bench.now).guests.isEmpty)
     }
 
+    @Test func thatACodeIsNotListedAloneProvesNothing() async throws {
+        let (bench, code) = try await guestWithoutBackup()
+        bench.model.deleteCode(code)
+        let outage = SandboxFault(.empty(status: 503, retryAfter: nil), route: "/access_codes/get", count: nil)
+        bench.model.addFault(outage)
+        let other = bench.failedCode(on: try bench.value("SELECT device_id FROM devices"))
+        for alerts in [["backup_failed"], []] {
+            bench.clock.advance(by: .seconds(901))
+            try await sweep(bench)
+            #expect(try bench.outcome(other) == "pending·")
+            #expect(try bench.openAlerts() == alerts)
+            bench.model.clearFaults()
+        }
+    }
+
     /// Where a backup outlasts its original, so does the guest.
     @Test func aDeletedCodeIsNoCancelledBookingWhereBackupsAreKept() async throws {
         let (bench, code) = try await guestWithoutBackup(FailoverSettings(onCancel: .keep))

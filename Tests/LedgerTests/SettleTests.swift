@@ -184,7 +184,8 @@ import Time
         code.status = "unset"
         code.errors = [Policy.Issue(code: "failed_to_set_on_device")]
         let findings = try await bench.ledger.recordSweep(
-            deviceID: "lock", codes: [code], horizon: .seconds(86_400), onCancel: .endBackup, alerts: AlertChanges(),
+            deviceID: "lock", codes: [code], deleted: [], horizon: .seconds(86_400), onCancel: .endBackup,
+            alerts: AlertChanges(),
             now: bench.start)
         #expect(findings.openedFailovers == (isOpened ? 1 : 0))
         #expect(try await bench.state() == (isOpened ? .pending : .ineligible))
@@ -201,7 +202,7 @@ import Time
         for (status, count) in [("removing", 0), ("unset", 1)] {
             code.status = status
             let findings = try await bench.ledger.recordSweep(
-                deviceID: "lock", codes: [code], horizon: .seconds(86_400), onCancel: .endBackup,
+                deviceID: "lock", codes: [code], deleted: [], horizon: .seconds(86_400), onCancel: .endBackup,
                 alerts: AlertChanges(), now: bench.start)
             #expect(findings.openedFailovers == count, "\(status)")
         }
