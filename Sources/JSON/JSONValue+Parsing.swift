@@ -95,8 +95,10 @@ extension JSONValue: Decodable {
         } else if let value = try? container.decode(Int64.self) {
             self = .integer(value)
         } else {
-            // A number that no Double holds (1e400) must not spoil the rest of a document.
-            self = (try? container.decode(Double.self)).map(JSONValue.number) ?? .null
+            // A number that no Double holds (1e400) must not spoil the rest of a document. One that is whole once it is a Double, as
+            // 9007199254740993.5 is, is taken so: written with an exponent it would be another the next time.
+            let number = try? container.decode(Double.self)
+            self = number.flatMap(Int64.init(exactly:)).map(JSONValue.integer) ?? number.map(JSONValue.number) ?? .null
         }
     }
 

@@ -19,6 +19,10 @@ import Testing
         #expect(try JSONValue(parsing: Array("9007199254740993".utf8)) == .integer(9_007_199_254_740_993))
         #expect(try JSONValue(parsing: Array("3.0".utf8)).integer == 3)
         #expect(try JSONValue(parsing: Array("1e400".utf8)).integer == nil)
+        // Nothing changes when it is read again.
+        let whole = try JSONValue(parsing: Array("1844674407379055161.5".utf8))
+        #expect(whole == .integer(1_844_674_407_379_055_104))
+        #expect(try JSONValue(parsing: whole.bytes) == whole)
     }
 
     @Test func missingAndMistypedMembersAreNil() throws {
