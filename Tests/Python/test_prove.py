@@ -1,11 +1,15 @@
 """The programs of Tests/Prove in their short form: whether they run, and whether they find what they are there to find."""
 
+import asyncio
 import contextlib
 import json
 import random
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -14,6 +18,7 @@ from processes import ROOT, environment
 PROVE = ROOT / "Tests/Prove"
 sys.path.insert(0, str(PROVE))
 
+import hostile  # noqa: E402
 from disk import File  # noqa: E402
 from kill import Trial  # noqa: E402
 from promises import Load  # noqa: E402
@@ -69,6 +74,45 @@ def states_after_a_cut(durable, change):
         file.pending = [change]
         states.add(file.after_power_cut(random.Random(seed)))
     return states
+
+
+@pytest.mark.parametrize("says", [b"HTTP/1.1 400 Bad Request\r\n\r\n", None])
+def test_a_client_without_time_is_no_server_that_hangs(monkeypatch, says):
+    """It looks what has come before it says so; who says nothing is found all the same."""
+    monkeypatch.setattr(hostile, "HANGS", 0.2)
+    is_asleep, is_over = threading.Event(), threading.Event()
+
+    def serve(listening):
+        connection, _ = listening.accept()
+        with connection:
+            while connection.recv(4096):
+                pass
+            is_asleep.wait(60)
+            if says:
+                connection.sendall(says)
+            else:
+                is_over.wait(60)
+
+    def sleep():
+        is_asleep.set()
+        time.sleep(0.5)
+
+    async def told(port):
+        asyncio.get_running_loop().call_later(0.05, sleep)
+        return await hostile.exchange(port, [b"GET / HTTP/1.1\r\n\r\n"])
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=serve, args=[listening], daemon=True)
+        server.start()
+        try:
+            if says:
+                assert asyncio.run(told(listening.getsockname()[1])) == says
+            else:
+                with pytest.raises(TimeoutError):
+                    asyncio.run(told(listening.getsockname()[1]))
+        finally:
+            is_over.set()
+            server.join()
 
 
 def test_a_file_that_was_emptied_is_whole_or_empty():
