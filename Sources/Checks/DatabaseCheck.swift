@@ -1,6 +1,6 @@
 internal import Dispatch
 internal import Ledger
-package import Settings
+internal import Settings
 
 /// The database file and its disk. Looks only: it works while the daemon runs, and makes no file.
 package struct DatabaseCheck: Check {
@@ -18,15 +18,14 @@ package struct DatabaseCheck: Check {
     /// - Parameters:
     ///   - volume: what holds a folder; tests say so themselves.
     ///   - unitFolders: where systemd looks for units; tests say so themselves.
-    package init(
+    init(
         _ settings: Settings, account: ServiceAccount,
         volume: @escaping @Sendable (String) -> Volume? = { Volume(holding: $0) },
-        unitFolders: [String]? = nil
+        unitFolders: [String] = UnitFile.folders
     ) {
         path = settings.database.path
         stateFolder = settings.stateFolder
-        let folders = unitFolders ?? UnitFile.folders
-        unitFiles = settings.unitFile.map { file in folders.map { "\($0)/\(file)" } } ?? []
+        unitFiles = settings.unitFile.map { file in unitFolders.map { "\($0)/\(file)" } } ?? []
         self.account = account
         self.volume = volume
     }

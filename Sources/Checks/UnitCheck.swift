@@ -27,7 +27,7 @@ struct UnitCheck: Check {
                     fix: "Put it elsewhere, such as /etc/sparekey or /usr/local; or, where it has to stay: "
                         + "systemctl edit \(unit), [Service], \(setting)=no."))
         }
-        if confined.hides(folder) == nil, folder != settings.stateFolder, !confined.mayWrite(folder) {
+        if confined.hides(folder) == nil, !confined.mayWrite(folder, stateFolder: settings.stateFolder) {
             findings.append(
                 CheckFinding(
                     "unit.read_only", .error, "The service may not write to the database's folder",

@@ -25,21 +25,22 @@ struct UnitFile: Sendable {
         let files = [unit + ".service", file].flatMap { name in folders.map { "\($0)/\(name)" } }
         guard let main = files.lazy.compactMap(Self.text).first else { return nil }
         read(main)
-        for name in Set([file, unit + ".service"]).sorted() {
-            var dropIns: [String: String] = [:]
-            // Of those with one name the first folder's counts, and all of them in the order of their names.
-            for folder in folders.reversed() {
-                for entry in Self.entries("\(folder)/\(name).d") where entry.hasSuffix(".conf") {
-                    dropIns[entry] = "\(folder)/\(name).d/\(entry)"
-                }
-            }
-            for (_, path) in dropIns.sorted(by: { $0.key < $1.key }) { Self.text(path).map { read($0) } }
+        // Of drop-ins with one name the instance's and the first folder's count; all are read in the order of their names, wherever
+        // they are (systemd.unit(5)).
+        var dropIns: [String: String] = [:]
+        for folder in files.reversed().map({ $0 + ".d" }) {
+            for entry in Self.entries(folder) where entry.hasSuffix(".conf") { dropIns[entry] = "\(folder)/\(entry)" }
+        }
+        for (_, path) in dropIns.sorted(by: { $0.key < $1.key }) {
+            if let text = Self.text(path) { read(text) }
         }
     }
 
-    /// Whether the service may write there, as far as the unit is concerned; its own folder, `StateDirectory=`, is not asked for.
-    func mayWrite(_ path: String) -> Bool {
-        !isReadOnly || writable.contains { path.lies(below: $0) }
+    /// Whether the service may write there, as far as the unit is concerned.
+    ///
+    /// - Parameter stateFolder: its own, which the unit makes (`StateDirectory=`).
+    func mayWrite(_ path: String, stateFolder: String?) -> Bool {
+        !isReadOnly || (writable + [stateFolder].compactMap(\.self)).contains(where: path.lies)
     }
 
     /// The setting that keeps the path from the service; nil where it sees it.

@@ -39,11 +39,10 @@ extension RequestHead {
         guard let length else {
             // These carry content, so they say how much: 411 (RFC 9110 15.5.12). All others have none (RFC 9112 6.3).
             switch method {
-            case .post where limits.requiresLength, .put where limits.requiresLength,
-                .patch where limits.requiresLength:
-                throw .lengthRequired
-            default: return 0
+            case .post, .put, .patch: if limits.requiresLength { throw .lengthRequired }
+            default: break
             }
+            return 0
         }
         return try RequestHead.contentLength(headers.value(length), limit: limits.maxBodyBytes)
     }

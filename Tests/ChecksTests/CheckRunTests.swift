@@ -140,10 +140,17 @@ import Time
         #expect(await findings() == [hidden])
         try Data("[Service]\nProtectHome=no\n".utf8).write(to: dropIns.appending(path: "b.conf"))
         #expect(await findings() == [])
-        try Data("[Service]\nReadWritePaths=\n".utf8).write(to: dropIns.appending(path: "c.conf"))
-        #expect(await findings() == ["unit.read_only: The service may not write to the database's folder"])
-        settings.database.path = "/var/lib/sparekey/two/sparekey.db"
+        // By their names, wherever they are; of one name the instance's counts.
+        let template = units.appending(path: "sparekey@.service.d")
+        try FileManager.default.createDirectory(at: template, withIntermediateDirectories: true)
+        try Data("[Service]\nProtectHome=yes\n".utf8).write(to: template.appending(path: "b.conf"))
         #expect(await findings() == [])
+        try Data("[Service]\nReadWritePaths=\n".utf8).write(to: template.appending(path: "c.conf"))
+        #expect(await findings() == ["unit.read_only: The service may not write to the database's folder"])
+        for path in ["/var/lib/sparekey/two/sparekey.db", "/var/lib/sparekey/two/more/sparekey.db"] {
+            settings.database.path = path
+            #expect(await findings() == [])
+        }
         settings.database.path = "/tmp/sparekey.db"
         #expect(await findings() == ["unit.hidden: The service does not see what database.path names"])
     }

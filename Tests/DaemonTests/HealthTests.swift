@@ -1,5 +1,4 @@
 import Ledger
-import Synchronization
 import Testing
 import Time
 
@@ -7,13 +6,6 @@ import Time
 
 /// What is degraded, and what the status page says then.
 struct HealthTests {
-    private final class HandMovedClock: Sendable {
-        private let time = Mutex(SuspendingClock.now)
-
-        func now() -> SuspendingClock.Instant { time.withLock { $0 } }
-        func advance(by duration: Duration) { time.withLock { $0 = $0.advanced(by: duration) } }
-    }
-
     private let clock = HandMovedClock()
     private let pulse: Pulse
     private let health: Health

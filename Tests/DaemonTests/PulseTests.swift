@@ -1,17 +1,9 @@
-import Synchronization
 import Testing
 
 @testable import Daemon
 
 /// Progress on a clock that the test moves.
 struct PulseTests {
-    private final class HandMovedClock: Sendable {
-        private let time = Mutex(SuspendingClock.now)
-
-        func now() -> SuspendingClock.Instant { time.withLock { $0 } }
-        func advance(by duration: Duration) { time.withLock { $0 = $0.advanced(by: duration) } }
-    }
-
     private let clock = HandMovedClock()
     private let pulse: Pulse
 

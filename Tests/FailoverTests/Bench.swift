@@ -122,6 +122,12 @@ final class Bench: Sendable {
         try await work()
     }
 
+    /// Reads the locks, and the codes of each whose turn it is.
+    func sweep() async throws {
+        try await stateSweep.readDevices()
+        while try await stateSweep.sweepNextDevice() != nil {}
+    }
+
     // MARK: What is in the log
 
     func rows(_ sql: String) throws -> [[String: String]] {

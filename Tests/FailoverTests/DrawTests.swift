@@ -57,8 +57,7 @@ import Time
         for helped in 1...3 {
             bench.model.refillPool(of: device)
             bench.clock.advance(by: .seconds(901))
-            try await bench.stateSweep.readDevices()
-            while try await bench.stateSweep.sweepNextDevice() != nil {}
+            try await bench.sweep()
             try await bench.work()
             #expect(try bench.value("SELECT count(*) FROM failovers WHERE state = 'substituted'") == "\(helped)")
             #expect(try bench.openAlerts().contains("pool_empty") == (helped < 3))

@@ -40,8 +40,7 @@ import Time
         let end = bench.now + .seconds(3 * 86_400)
         bench.model.updateCode(code, endsAt: end)
         bench.clock.advance(by: .seconds(1000))
-        try await bench.stateSweep.readDevices()
-        while try await bench.stateSweep.sweepNextDevice() != nil {}
+        try await bench.sweep()
         try await bench.work()
         #expect(bench.model.code(backup)?.endsAt == end)
     }

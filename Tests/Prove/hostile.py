@@ -102,10 +102,10 @@ class Attacker:
         return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)])]
 
 
-async def next_bytes(reader):
-    """What comes within HANGS; raises TimeoutError where nothing has by then."""
+async def next_bytes(reader, until):
+    """What comes until then, by `time.monotonic`; raises TimeoutError where nothing has."""
     waiting = asyncio.ensure_future(reader.read(65_536))
-    await asyncio.wait([waiting], timeout=HANGS)
+    await asyncio.wait([waiting], timeout=max(0, until - time.monotonic()))
     # A client that was given no time to look does not know yet what has come: it looks before it calls that a hang.
     for _ in range(8):
         if not waiting.done():
@@ -127,7 +127,8 @@ async def exchange(port, pieces):
             if len(pieces) > 1:
                 await asyncio.sleep(0)
         writer.write_eof()
-        while more := await next_bytes(reader):
+        until = time.monotonic() + HANGS
+        while more := await next_bytes(reader, until):
             answer += more
     except TimeoutError:
         raise

@@ -67,15 +67,6 @@ def test_answers_follow_their_sync():
     assert {row["verdict"] for row in rows} <= {"holds", "skipped"}
 
 
-def states_after_a_cut(durable, change):
-    states = set()
-    for seed in range(300):
-        file = File(durable)
-        file.pending = [change]
-        states.add(file.after_power_cut(random.Random(seed)))
-    return states
-
-
 @pytest.mark.parametrize("says", [b"HTTP/1.1 400 Bad Request\r\n\r\n", None])
 def test_a_client_without_time_is_no_server_that_hangs(monkeypatch, says):
     """It looks what has come before it says so; who says nothing is found all the same."""
@@ -113,6 +104,15 @@ def test_a_client_without_time_is_no_server_that_hangs(monkeypatch, says):
         finally:
             is_over.set()
             server.join()
+
+
+def states_after_a_cut(durable, change):
+    states = set()
+    for seed in range(300):
+        file = File(durable)
+        file.pending = [change]
+        states.add(file.after_power_cut(random.Random(seed)))
+    return states
 
 
 def test_a_file_that_was_emptied_is_whole_or_empty():

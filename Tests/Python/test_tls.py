@@ -89,7 +89,6 @@ def test_the_daemon_serves_tls(tmp_path, make_daemon, certificates):
     assert curl(daemon.url)[0] == REFUSED
     assert 29 < daemon.metric("sparekey_tls_certificate_days") <= 30
 
-
     # One that has expired is told of wherever somebody looks.
     certificates.make("daemon", days=-1)
     daemon.process.send_signal(1)

@@ -7,77 +7,13 @@ import Sandbox
 import Testing
 import Time
 
-@Suite(.timeLimit(.minutes(5))) struct EventSweepTests {
-    @Test func afterThirtyHoursWithoutWebhooksOneSweepFindsEveryFailure() async throws {
-        let bench = try Bench()
-        _ = try await bench.eventSweep.sweep()
-        for _ in 0..<50 {
-            let device = bench.device()
-            _ = bench.failedCode(on: device, startsIn: .seconds(40 * 3600), endsIn: .seconds(90 * 3600))
-            bench.clock.advance(by: .seconds(2160))
-        }
-        let found = try await bench.eventSweep.sweep()
-        #expect(found >= 50)
-        try await bench.settleInbox()
-        #expect(try bench.value("SELECT count(*) FROM failovers") == "50")
-        try await bench.work()
-        #expect(try bench.value("SELECT count(*) FROM failovers WHERE state = 'substituted'") == "50")
-        // The overlap brings them again, and nothing comes of it.
-        _ = try await bench.eventSweep.sweep()
-        try await bench.settleInbox()
-        #expect(try bench.value("SELECT count(*) FROM substitutions") == "50")
-        #expect(bench.model.counters.backupsPulled == 50)
-    }
-
-    @Test func aSweepThatDiesIsMadeAgainWithoutDoubling() async throws {
-        let bench = try Bench()
-        _ = try await bench.eventSweep.sweep()
-        let device = bench.device()
-        bench.clock.advance(by: .seconds(60))
-        let code = bench.failedCode(on: device)
-        bench.clock.advance(by: .seconds(60))
-        bench.model.addFault(SandboxFault(.resetAfterCommit, route: "/events/list"))
-        await #expect(throws: (any Error).self) { try await bench.eventSweep.sweep() }
-        _ = try await bench.eventSweep.sweep()
-        _ = try await bench.eventSweep.sweep()
-        try await bench.settleInbox()
-        try await bench.work()
-        #expect(try bench.outcome(code) == "substituted·pulled")
-        #expect(
-            try bench.value(
-                "SELECT count(*) FROM webhook_events WHERE event_type = 'access_code.failed_to_set_on_device' AND disposition = 'handled'"
-            )
-                == "1")
-    }
-
-    @Test func moreEventsThanAPageHoldsAreAllFound() async throws {
-        let bench = try Bench()
-        _ = try await bench.eventSweep.sweep()
-        let device = bench.device()
-        for _ in 0..<1300 {
-            bench.model.emitEvent("device.connected", members: [.init("device_id", .string(device))])
-            bench.clock.advance(by: .milliseconds(500))
-        }
-        bench.clock.advance(by: .seconds(1))
-        _ = try await bench.eventSweep.sweep()
-        #expect(
-            try bench.value("SELECT count(*) FROM webhook_events")
-                == "\(bench.model.events.filter { ["device.connected"].contains($0.type) }.count)")
-    }
-}
-
 @Suite(.timeLimit(.minutes(5))) struct StateSweepTests {
-    private func sweep(_ bench: Bench) async throws {
-        try await bench.stateSweep.readDevices()
-        while try await bench.stateSweep.sweepNextDevice() != nil {}
-    }
-
     @Test func aFailedCodeWithoutAnEventGetsAFailover() async throws {
         let bench = try Bench()
         let device = bench.device()
         let near = bench.failedCode(on: device)
         let far = bench.failedCode(on: device, startsIn: .seconds(100 * 3600), endsIn: .seconds(200 * 3600))
-        try await sweep(bench)
+        try await bench.sweep()
         #expect(try bench.outcome(near) == "pending·")
         #expect(try bench.outcome(far) == "none")
         #expect(try bench.value("SELECT coalesce(event_id, 'none') FROM failovers") == "none")
@@ -89,13 +25,13 @@ import Time
     @Test func itReadsEachLockOnceInAnInterval() async throws {
         let bench = try Bench()
         for _ in 0..<5 { _ = bench.device() }
-        try await sweep(bench)
+        try await bench.sweep()
         #expect(bench.model.counters.requests["/access_codes/list"] == 5)
         bench.clock.advance(by: .seconds(899))
-        try await sweep(bench)
+        try await bench.sweep()
         #expect(bench.model.counters.requests["/access_codes/list"] == 5)
         bench.clock.advance(by: .seconds(2))
-        try await sweep(bench)
+        try await bench.sweep()
         #expect(bench.model.counters.requests["/access_codes/list"] == 10)
     }
 
@@ -140,11 +76,11 @@ import Time
         let bench = try Bench()
         let code = try await helplessCode(bench)
         bench.clock.advance(by: .seconds(900))
-        try await sweep(bench)
+        try await bench.sweep()
         #expect(try bench.outcome(code) == "ineligible·unsupported_device")
         bench.model.recoverCode(code)
         bench.clock.advance(by: .seconds(901))
-        try await sweep(bench)
+        try await bench.sweep()
         try await bench.work()
         #expect(try bench.outcome(code) == "not_needed·recovered")
         #expect(try bench.openAlerts() == [])
@@ -157,82 +93,6 @@ import Time
         bench.clock.advance(by: .seconds(60))
         try await bench.pass()
         #expect(try bench.outcome(code) == "not_needed·code_deleted")
-        #expect(try bench.openAlerts() == [])
-    }
-
-    /// A bench with one guest whose code has failed and whose backup is gone.
-    private func guestWithoutBackup(_ settings: FailoverSettings = FailoverSettings()) async throws -> (
-        Bench, code: String
-    ) {
-        let bench = try Bench(settings)
-        let code = bench.failedCode(on: bench.device())
-        try await bench.pass()
-        let backup = try bench.value("SELECT backup_access_code_id FROM substitutions")
-        bench.model.deleteCode(backup)
-        bench.clock.advance(by: .seconds(60))
-        try await bench.pass()
-        #expect(try bench.value("SELECT state FROM substitutions") == "revoked")
-        #expect(try bench.openAlerts() == ["backup_failed"])
-        #expect(try await bench.ledger.overview(now: bench.now).guests.map(\.trouble) == [.backupGone])
-        try await sweep(bench)
-        #expect(try bench.openAlerts() == ["backup_failed"])
-        return (bench, code)
-    }
-
-    @Test(arguments: [false, true]) func aGuestWhoseBackupIsGoneIsSafeOnceTheFirstCodeIsSet(
-        hadRecovered: Bool
-    ) async throws {
-        let (bench, code) = try await guestWithoutBackup()
-        if hadRecovered { try bench.change("UPDATE substitutions SET recovered_at = recorded_at") }
-        bench.model.recoverCode(code)
-        bench.clock.advance(by: .seconds(901))
-        try await sweep(bench)
-        #expect(try bench.openAlerts() == [])
-        #expect(
-            try bench.value("SELECT count(*) FROM journal WHERE kind = 'original.recovered'")
-                == (hadRecovered ? "0" : "1"))
-        #expect(try await bench.ledger.overview(now: bench.now).guests.isEmpty)
-    }
-
-    @Test(arguments: [false, true]) func whatIsHeardOfAGuestWhoseBackupIsGoneHasTheLockSweptSoon(
-        isCancelled: Bool
-    ) async throws {
-        let (bench, code) = try await guestWithoutBackup()
-        if isCancelled { bench.model.deleteCode(code) } else { bench.model.recoverCode(code) }
-        bench.clock.advance(by: .seconds(10))
-        try await bench.pass()
-        while try await bench.stateSweep.sweepNextDevice() != nil {}
-        #expect(try bench.openAlerts() == [])
-        #expect(try await bench.ledger.overview(now: bench.now).guests.isEmpty)
-    }
-
-    @Test func thatACodeIsNotListedAloneProvesNothing() async throws {
-        let (bench, code) = try await guestWithoutBackup()
-        bench.model.deleteCode(code)
-        let outage = SandboxFault(.empty(status: 503, retryAfter: nil), route: "/access_codes/get", count: nil)
-        bench.model.addFault(outage)
-        let other = bench.failedCode(on: try bench.value("SELECT device_id FROM devices"))
-        for alerts in [["backup_failed"], []] {
-            bench.clock.advance(by: .seconds(901))
-            try await sweep(bench)
-            #expect(try bench.outcome(other) == "pending·")
-            #expect(try bench.openAlerts() == alerts)
-            bench.model.clearFaults()
-        }
-    }
-
-    /// Where a backup outlasts its original, so does the guest.
-    @Test func aDeletedCodeIsNoCancelledBookingWhereBackupsAreKept() async throws {
-        let (bench, code) = try await guestWithoutBackup(FailoverSettings(onCancel: .keep))
-        bench.model.deleteCode(code)
-        for seconds in [10, 3600] {
-            bench.clock.advance(by: .seconds(seconds))
-            try await bench.pass()
-            try await sweep(bench)
-            #expect(try bench.openAlerts() == ["backup_failed"])
-        }
-        bench.clock.advance(by: .seconds(86_400))
-        try await sweep(bench)
         #expect(try bench.openAlerts() == [])
     }
 
@@ -301,13 +161,13 @@ import Time
         let bench = try Bench()
         let device = bench.device()
         let code = bench.failedCode(on: device)
-        try await sweep(bench)
+        try await bench.sweep()
         bench.model.recoverCode(code)
         bench.clock.advance(by: .seconds(5))
         try await bench.work()
         #expect(try bench.outcome(code) == "not_needed·recovered")
         bench.clock.advance(by: .seconds(1000))
-        try await sweep(bench)
+        try await bench.sweep()
         #expect(try bench.outcome(code) == "not_needed·recovered")
     }
 }
