@@ -84,23 +84,34 @@ def test_a_client_without_time_is_no_server_that_hangs(monkeypatch, says):
             else:
                 is_over.wait(60)
 
-    def sleep():
-        is_asleep.set()
-        time.sleep(0.5)
+    def loop():
+        """It is put to sleep once, after it has seen that nothing has come and before it sees that the time is over."""
+        made = asyncio.new_event_loop()
+        select = made._selector.select
 
-    async def told(port):
-        asyncio.get_running_loop().call_later(0.05, sleep)
-        return await hostile.exchange(port, [b"GET / HTTP/1.1\r\n\r\n"])
+        def slow_select(timeout=None):
+            found = select(timeout)
+            if not found and timeout and not is_asleep.is_set():
+                is_asleep.set()
+                time.sleep(0.5)
+            return found
+
+        made._selector.select = slow_select
+        return made
+
+    def told(port):
+        with asyncio.Runner(loop_factory=loop) as runner:
+            return runner.run(hostile.exchange(port, [b"GET / HTTP/1.1\r\n\r\n"]))
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = threading.Thread(target=serve, args=[listening], daemon=True)
         server.start()
         try:
             if says:
-                assert asyncio.run(told(listening.getsockname()[1])) == says
+                assert told(listening.getsockname()[1]) == says
             else:
                 with pytest.raises(TimeoutError):
-                    asyncio.run(told(listening.getsockname()[1]))
+                    told(listening.getsockname()[1])
         finally:
             is_over.set()
             server.join()
