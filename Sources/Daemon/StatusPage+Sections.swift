@@ -45,6 +45,7 @@ extension StatusPage {
         case .notTold: "there is a backup code that has not been told yet"
         case .backupGone: "the backup code is gone from the lock, or has run out, before the stay's end"
         case .backupFailed: "the backup code failed on the lock, too"
+        case .failedAgain: "the code failed again, and its backup code's time is over"
         }
     }
 

@@ -83,6 +83,7 @@ extension Workers {
                 do {
                     if let findings = try await stateSweep.sweepNextDevice() {
                         if findings.openedFailovers + findings.touched > 0 { surroundings.failoversChanged.signal() }
+                        if !findings.openedAlerts.isEmpty { surroundings.deliveriesChanged.signal() }
                     } else {
                         pause = max(statePace, min(Self.pollInterval, sweepInterval))
                     }

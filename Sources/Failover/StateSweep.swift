@@ -89,6 +89,14 @@ package struct StateSweep: Sendable {
                     "A sweep found access codes that failed without an event",
                     metadata: ["device_id": "\(deviceID)", "access_codes": "\(findings.openedFailovers)"])
             }
+            for alert in findings.openedAlerts {
+                log.error(
+                    "A sweep found what needs a person's attention",
+                    metadata: [
+                        "alert": "\(alert.kind.rawValue)", "access_code_id": "\(alert.accessCodeID ?? "-")",
+                        "device_id": "\(deviceID)", "text": "\(alert.text)",
+                    ])
+            }
             return findings
         } catch {
             if Task.isCancelled { throw error }
@@ -99,12 +107,12 @@ package struct StateSweep: Sendable {
         }
     }
 
-    /// The first codes of guests whose backup is gone that are gone, too: that they are not listed alone proves nothing.
+    /// The codes of guests without a backup that are gone, too: that they are not listed alone proves nothing.
     private func deletedCodes(
         of deviceID: String, notAmong codes: [AccessCode]
     ) async throws(LedgerError) -> Set<String> {
         var deleted: Set<String> = []
-        for id in try await ledger.originalsOfGoneBackups(deviceID: deviceID)
+        for id in try await ledger.codesWithoutBackup(deviceID: deviceID)
         where governor.pausedUntil == nil && !codes.contains(where: { $0.id == id }) {
             do {
                 _ = try await seam.accessCode(id: id)

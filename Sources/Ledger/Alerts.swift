@@ -8,6 +8,8 @@ package struct Alert: Sendable, Equatable {
     package enum Kind: String, Sendable, Equatable, CaseIterable {
         /// A backup code itself failed.
         case backupFailed = "backup_failed"
+        /// A code that was replaced fails, and its backup's time is over.
+        case failedAgain = "failed_again"
         /// A lock without backup pools has a guest code that failed.
         case unsupportedDevice = "unsupported_device"
         case poolEmpty = "pool_empty"
@@ -164,6 +166,12 @@ extension Database {
                     detail: ["alert_id": .string(alertID), "alert": .string(kind.rawValue)])
             ], at: now)
         return true
+    }
+
+    func isOpen(_ key: AlertChanges.Key) throws -> Bool {
+        try Bool.fetchOne(
+            self, sql: "SELECT EXISTS (SELECT 1 FROM alerts WHERE kind = ? AND subject = ? AND closed_at IS NULL)",
+            arguments: [key.kind.rawValue, key.subject]) ?? false
     }
 
     /// Whether a failover of this lock waits for a backup code.

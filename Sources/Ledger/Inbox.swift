@@ -173,7 +173,7 @@ private struct EventSettlement {
             wasOfUse = try touchFailover(facts) || wasOfUse
         }
         if !effect.isDisjoint(with: [.opensFailover, .touchesAccessCode]) {
-            wasOfUse = try touchSubstitution(facts) || wasOfUse
+            wasOfUse = try touchSubstitution(facts, hasFailed: effect.contains(.opensFailover)) || wasOfUse
         }
         if effect.contains(.touchesDevice) { wasOfUse = try touchDevice(facts) || wasOfUse }
         return wasOfUse
@@ -238,7 +238,7 @@ private struct EventSettlement {
         return !touched.isEmpty
     }
 
-    private func touchSubstitution(_ facts: EventFacts) throws -> Bool {
+    private func touchSubstitution(_ facts: EventFacts, hasFailed: Bool) throws -> Bool {
         guard let accessCodeID = facts.accessCodeID else { return false }
         guard
             let row = try Row.fetchOne(
@@ -248,7 +248,7 @@ private struct EventSettlement {
                         WHERE state = 'active' AND (original_access_code_id = ?1 OR backup_access_code_id = ?1)
                         """), arguments: [accessCodeID])
         else {
-            try sweepSoon(accessCodeID)
+            try sweepSoon(accessCodeID, hasFailed: hasFailed)
             return false
         }
         try database.executeCached(
@@ -269,15 +269,16 @@ private struct EventSettlement {
         return true
     }
 
-    /// A guest whose backup is gone is followed no more: how the first code stands shows when the lock's codes are read.
-    private func sweepSoon(_ accessCodeID: String) throws {
+    /// A guest without a backup is followed no more: how the first code stands shows when the lock's codes are read.
+    private func sweepSoon(_ accessCodeID: String, hasFailed: Bool) throws {
         try database.executeCached(
             sql: """
                 UPDATE devices SET codes_read_at = NULL WHERE device_id = (
-                    SELECT s.device_id FROM substitutions s JOIN alerts a ON a.subject = s.backup_access_code_id
-                    WHERE s.original_access_code_id = ? AND s.state = 'revoked' AND a.kind = 'backup_failed'
-                        AND a.closed_at IS NULL)
-                """, arguments: [accessCodeID])
+                    SELECT s.device_id FROM substitutions s WHERE s.original_access_code_id = ?1 AND (?2 OR EXISTS (
+                        SELECT 1 FROM alerts a WHERE a.closed_at IS NULL
+                            AND (a.kind = 'backup_failed' AND a.subject = s.backup_access_code_id
+                                OR a.kind = 'failed_again' AND a.subject = s.original_access_code_id))))
+                """, arguments: [accessCodeID, hasFailed])
     }
 }
 

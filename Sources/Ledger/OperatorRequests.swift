@@ -92,12 +92,8 @@ private func silence(_ change: inout FailoverChange, in database: Database) thro
         try Int.fetchOne(
             database, sql: "SELECT count(*) FROM deliveries WHERE \(stoppable)",
             arguments: [change.failover.text("substitution_id")]) ?? 0
-    // A guest whose backup failed is in a person's hands, too.
-    let isAtRisk =
-        try Bool.fetchOne(
-            database,
-            sql: "SELECT EXISTS (SELECT 1 FROM alerts WHERE kind = ? AND subject = ? AND closed_at IS NULL)",
-            arguments: [Alert.Kind.backupFailed.rawValue, change.failover.text("backup_access_code_id")]) ?? false
+    // A guest whose backup failed, or is gone, is in a person's hands, too.
+    let isAtRisk = try guestAlerts(change).contains { try database.isOpen($0) }
     change.action = change.stoppedDeliveries > 0 || isAtRisk ? .silenced : .none
     let code = "The backup code \(change.failover.text("backup_access_code_id") ?? "")"
     let told: String? =
@@ -114,6 +110,14 @@ private func silence(_ change: inout FailoverChange, in database: Database) thro
     change.note =
         code + " stays on the lock\(end)" + (told.map { ", and \($0)" } ?? "; nobody is told of it")
         + ". To take it back, delete it at Seam."
+}
+
+/// What says that a guest with a recorded substitution may stand before a locked door.
+private func guestAlerts(_ change: FailoverChange) -> [AlertChanges.Key] {
+    [
+        .init(.backupFailed, subject: change.failover.text("backup_access_code_id") ?? ""),
+        .init(.failedAgain, subject: change.accessCodeID),
+    ]
 }
 
 private let stoppable =
@@ -146,14 +150,18 @@ private func apply(
         let substitutionID = change.failover.text("substitution_id") ?? ""
         try database.stopTelling(substitutionID)
         _ = try database.closeAlert(.notDelivered, subject: substitutionID, channels: [], now: now, random: random)
-        let backupID = change.failover.text("backup_access_code_id") ?? ""
-        _ = try database.closeAlert(.backupFailed, subject: backupID, channels: channels, now: now, random: random)
+        for key in guestAlerts(change) {
+            _ = try database.closeAlert(key.kind, subject: key.subject, channels: channels, now: now, random: random)
+        }
         // Whatever else is heard of the backup would have it looked at again, and open the alert; a newer failure still does.
         try database.execute(
             sql: """
                 UPDATE failovers SET state = 'cancelled', next_attempt_at = NULL, closed_at = ?, touches = touches + 1
                 WHERE access_code_id = ? AND (state IN ('pending', 'waiting') OR state = 'ineligible' AND reason = ?)
-                """, arguments: [now.sql, backupID, IneligibleReason.isBackup.rawValue])
+                """,
+            arguments: [
+                now.sql, change.failover.text("backup_access_code_id"), IneligibleReason.isBackup.rawValue,
+            ])
     }
     let kind =
         switch change.action {

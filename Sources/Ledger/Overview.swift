@@ -16,6 +16,8 @@ package struct Overview: Sendable {
             case backupGone
             /// There is one, and it failed on the lock, too.
             case backupFailed
+            /// There was one, whose time is over, and the code fails again; the window is not known.
+            case failedAgain
         }
 
         package var trouble: Trouble
@@ -129,6 +131,9 @@ extension Database {
                     AND (s.state = 'revoked' AND a.kind = 'backup_failed' AND a.subject = s.backup_access_code_id
                         OR s.state = 'active' AND s.backup_ends_at <= ?1 AND a.kind = 'not_extended'
                             AND a.subject = s.substitution_id))
+        UNION ALL
+        SELECT a.subject, NULL, a.device_id, NULL, NULL, 'substituted', NULL, NULL, NULL, 'again'
+        FROM alerts a WHERE a.kind = 'failed_again' AND a.closed_at IS NULL
         """
 
     fileprivate func listGuestsInTrouble(limit: Int, into overview: inout Overview) throws {
@@ -148,6 +153,7 @@ extension Database {
                 switch (state, row["backup"] as String?) {
                 case (.substituted, "gone"): .backupGone
                 case (.substituted, "failed"): .backupFailed
+                case (.substituted, "again"): .failedAgain
                 case (.substituted, _): .notTold((row["told"] as String?).flatMap(DeliveryState.init(rawValue:)))
                 default: .noCode(state: state, reason: row["reason"])
                 }

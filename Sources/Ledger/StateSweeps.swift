@@ -7,6 +7,8 @@ package import Time
 package struct SweepFindings: Sendable, Equatable {
     /// Codes that had failed without an event.
     package var openedFailovers = 0
+    /// Alerts that the reading opened.
+    package var openedAlerts: [Alert] = []
     /// Failovers and stays that are to be looked at now.
     package var touched = 0
 }
@@ -41,11 +43,11 @@ extension Ledger {
         }
     }
 
-    /// The codes of guests on a lock whose backup is gone while they may need it.
-    package func originalsOfGoneBackups(deviceID: String) async throws(LedgerError) -> [String] {
+    /// The codes of guests on a lock who may need a backup and have none any more.
+    package func codesWithoutBackup(deviceID: String) async throws(LedgerError) -> [String] {
         try await read { database in
             try String.fetchAll(
-                database, sql: "SELECT s.original_access_code_id \(goneBackups)", arguments: [deviceID])
+                database, sql: "SELECT s.original_access_code_id \(guestsWithoutBackup)", arguments: [deviceID])
         }
     }
 
@@ -53,7 +55,7 @@ extension Ledger {
     ///
     /// - Parameters:
     ///   - codes: every managed code of the lock.
-    ///   - deleted: those of `originalsOfGoneBackups` that Seam does not know any more.
+    ///   - deleted: those of `codesWithoutBackup` that Seam does not know any more.
     ///   - horizon: a failed code is taken up when its stay starts within this from now.
     ///   - onCancel: whether a guest whose code is deleted comes no more.
     package func recordSweep(
@@ -65,17 +67,18 @@ extension Ledger {
             let sweep = SweepRecord(
                 database: database, deviceID: deviceID, codes: codes, deleted: deleted, horizon: horizon,
                 onCancel: onCancel, channels: alerts.channels, now: now, random: random)
-            let findings = try sweep.apply()
-            try database.apply(alerts, now: now, random: random)
+            var findings = try sweep.apply()
+            findings.openedAlerts += try database.apply(alerts, now: now, random: random).opened
             return findings
         }
     }
 }
 
-/// Substitutions on one lock whose backup is gone while a guest may need it.
-private let goneBackups = """
-    FROM alerts a JOIN substitutions s ON s.backup_access_code_id = a.subject
-    WHERE a.kind = 'backup_failed' AND a.closed_at IS NULL AND s.state = 'revoked' AND s.device_id = ?
+/// Guests of one lock who may need a backup, and whose backup nobody follows any more.
+private let guestsWithoutBackup = """
+    FROM alerts a JOIN substitutions s ON a.kind = 'backup_failed' AND s.backup_access_code_id = a.subject AND s.state = 'revoked'
+        OR a.kind = 'failed_again' AND s.original_access_code_id = a.subject
+    WHERE a.closed_at IS NULL AND s.device_id = ?
     """
 
 private struct SweepRecord {
@@ -92,12 +95,16 @@ private struct SweepRecord {
 
     func apply() throws -> SweepFindings {
         var findings = SweepFindings()
-        for code in codes where !code.isBackup {
-            if isHelpless(code), try mayOpen(code) {
+        for code in codes where !code.isBackup && isHelpless(code) {
+            if try mayOpen(code) {
                 let opened = try Ledger.openFailover(
                     accessCodeID: code.id, deviceID: deviceID, eventID: nil, eventType: "state_sweep",
                     failedAt: code.blockingError?.createdAt ?? now, now: now, random: random, in: database)
                 if opened { findings.openedFailovers += 1 }
+            } else if let alert = try secondFailure(of: code),
+                try database.open(alert, channels: channels, now: now, random: random)
+            {
+                findings.openedAlerts.append(alert)
             }
         }
         findings.touched += try touchFailovers()
@@ -105,7 +112,7 @@ private struct SweepRecord {
         for code in codes where code.isSet {
             if try database.lookAgain(at: code.id, now: now) { findings.touched += 1 }
         }
-        try closeAlertsOfGoneBackups()
+        try closeAlertsOfGuestsWithoutBackup()
         let arrivals = codes.filter { !$0.isBackup && $0.kind == .timeBound }.compactMap(\.startsAt).filter { $0 > now }
         // The pool is the lock's: one code that could have a backup shows that there is one.
         let availability = codes.filter { !$0.isBackup }.compactMap(\.isBackupAvailable)
@@ -140,6 +147,28 @@ private struct SweepRecord {
         }
     }
 
+    /// What a person has to know of a code that was replaced, and whose backup's time is over: for a later stay, say, or after its backup
+    /// went while it worked. Whoever was told of this failure already is not told twice.
+    private func secondFailure(of code: AccessCode) throws -> Alert? {
+        let isNews =
+            try Bool.fetchOne(
+                database,
+                sql: """
+                    SELECT NOT EXISTS (
+                        SELECT 1 FROM alerts a WHERE (a.closed_at IS NULL OR a.closed_at >= ?2)
+                            AND (a.kind = 'failed_again' AND a.subject = s.original_access_code_id
+                                OR a.kind = 'backup_failed' AND a.subject = s.backup_access_code_id))
+                    FROM substitutions s WHERE s.original_access_code_id = ?1 AND s.state <> 'active'
+                    """, arguments: [code.id, (code.blockingError?.createdAt ?? now).sql]) ?? false
+        guard isNews else { return nil }
+        let stay = "from \(code.startsAt.map { "\($0)" } ?? "now") to \(code.endsAt.map { "\($0)" } ?? "an open end")"
+        return Alert(
+            .failedAgain, subject: code.id, accessCodeID: code.id, deviceID: deviceID,
+            text:
+                "An access code failed whose backup code is not valid any more, for a stay \(stay). A code is replaced only once: give the guest another way in."
+        )
+    }
+
     /// What waits and has recovered, moved or gone.
     private func touchFailovers() throws -> Int {
         let byID = Dictionary(codes.map { ($0.id, $0) }) { first, _ in first }
@@ -168,23 +197,26 @@ private struct SweepRecord {
         return touched
     }
 
-    /// Guests whose backup has gone from the lock, whom nobody follows any more: one who has the code again that the booking gave, or
-    /// who comes no more, needs no other way in.
-    private func closeAlertsOfGoneBackups() throws {
+    /// Guests without a backup, whom nobody follows any more: one who has the code again that the booking gave, or who comes no more,
+    /// needs no other way in.
+    private func closeAlertsOfGuestsWithoutBackup() throws {
         let byID = Dictionary(codes.map { ($0.id, $0) }) { first, _ in first }
-        let rows = try Row.fetchAll(database, sql: "SELECT s.* \(goneBackups)", arguments: [deviceID])
+        let rows = try Row.fetchAll(
+            database, sql: "SELECT s.*, a.kind AS alert_kind, a.subject \(guestsWithoutBackup)", arguments: [deviceID])
         for row in rows {
-            let (originalID, backupID): (String, String) = (
-                row["original_access_code_id"], row["backup_access_code_id"]
-            )
+            let originalID: String = row["original_access_code_id"]
+            guard let kind = Alert.Kind(rawValue: row["alert_kind"]) else { continue }
             let original = byID[originalID]
             guard original != nil || deleted.contains(originalID) else { continue }
+            // Of the stay that the substitution was for: what a later one is like is not written into it.
+            let isSameStay = kind == .backupFailed
+            if let original, isSameStay { try Ledger.keep(original, of: row["failover_id"], in: database) }
             let stay = FollowedStay(
                 original: original, backup: nil, recordedPIN: nil, recordedStartsAt: nil,
                 recordedEndsAt: row.time("backup_ends_at"), hasRecovered: row["recovered_at"] != nil,
                 removalRequestedAt: nil, onCancel: onCancel, now: now)
             guard follow(stay) != .revoke(wasWanted: false) else { continue }
-            if original?.isSet == true, !stay.hasRecovered {
+            if isSameStay, original?.isSet == true, !stay.hasRecovered {
                 try database.execute(
                     sql: "UPDATE substitutions SET recovered_at = ?1, updated_at = ?1 WHERE substitution_id = ?2",
                     arguments: [now.sql, row["substitution_id"] as String])
@@ -192,10 +224,10 @@ private struct SweepRecord {
                     [
                         JournalEntry(
                             "original.recovered", accessCodeID: originalID, deviceID: deviceID,
-                            detail: ["backup_access_code_id": .string(backupID)])
+                            detail: ["backup_access_code_id": .string(row["backup_access_code_id"])])
                     ], at: now)
             }
-            _ = try database.closeAlert(.backupFailed, subject: backupID, channels: channels, now: now, random: random)
+            _ = try database.closeAlert(kind, subject: row["subject"], channels: channels, now: now, random: random)
         }
     }
 

@@ -30,6 +30,7 @@ NAMES = {
     "A lock's pool of backup codes is well again": {"device_id", "alert"},
     "Seam does not know a lock any more": {"device_id"},
     "A sweep found access codes that failed without an event": {"device_id", "access_codes"},
+    "A sweep found what needs a person's attention": CODE | {"alert", "text"},
     "The guest's side has been told": DELIVERY,
     "A delivery will be tried again": DELIVERY | {"error"},
     "A delivery failed for good": DELIVERY | {"error"},
