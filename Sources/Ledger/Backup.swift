@@ -1,10 +1,5 @@
 internal import GRDB
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// A copy of the database that was read again from end to end.
 package struct BackupReport: Sendable, Equatable {
@@ -59,6 +54,11 @@ extension LogReader {
     }
 }
 
+extension LogReader {
+    /// Removes what this process has made of a copy that is not whole yet: whoever ends amid `backUp` would leave PINs behind.
+    package static func discardBackup(to destination: String) { BackupFile.discard(destination) }
+}
+
 private func verified(
     _ database: Database, _ path: String
 ) throws -> (failovers: Int, substitutions: Int, events: Int) {
@@ -83,19 +83,30 @@ private struct BackupFile {
     init(_ destination: String, of source: String, replacing: Bool) throws(LedgerError) {
         self.destination = destination
         self.replacing = replacing
-        path = destination + ".partial-\(getpid())"
-        var (there, original) = (stat(), stat())
+        path = Self.partial(destination)
+        var there = stat()
         if lstat(destination, &there) == 0 {
             guard there.st_mode & S_IFMT == S_IFREG else {
                 throw LedgerError(
                     .storage, reason: "\(destination): is not a file", hint: "Name a file for the backup.")
             }
-            if stat(source, &original) == 0, original.st_ino == there.st_ino, original.st_dev == there.st_dev {
+            for suffix in ["", "-wal", "-shm", ".lock"] {
+                var original = stat()
+                guard stat(source + suffix, &original) == 0, original.st_ino == there.st_ino,
+                    original.st_dev == there.st_dev
+                else { continue }
                 throw LedgerError(
-                    .storage, reason: "\(destination): is the database itself",
+                    .storage,
+                    reason: "\(destination): is the database itself" + (suffix.isEmpty ? "" : ", its \(suffix) file"),
                     hint: "Name another file for the backup.")
             }
             guard replacing else { throw Self.exists(destination) }
+        }
+        // SQLite would take what another database left there for the copy's own.
+        for suffix in ["-wal", "-shm", "-journal"] where lstat(destination + suffix, &there) == 0 {
+            throw LedgerError(
+                .storage, reason: "\(destination)\(suffix): is there, and belongs to another database",
+                hint: "Remove it, or name another file for the backup.")
         }
         unlink(path)
         let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -122,9 +133,14 @@ private struct BackupFile {
     }
 
     /// Removes what is left of it.
-    func discard() {
-        for suffix in ["", "-journal", "-wal", "-shm"] { unlink(path + suffix) }
+    func discard() { Self.discard(destination) }
+
+    static func discard(_ destination: String) {
+        for suffix in ["", "-journal", "-wal", "-shm"] { unlink(partial(destination) + suffix) }
     }
+
+    /// One for each process, so that two do not write into one file.
+    private static func partial(_ destination: String) -> String { destination + ".partial-\(getpid())" }
 
     private func sync(_ path: String) throws(LedgerError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)

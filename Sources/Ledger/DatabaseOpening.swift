@@ -1,10 +1,5 @@
 internal import GRDB
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// The connections to a database, and the files that they have open.
 struct OpenedDatabase: Sendable {
@@ -41,9 +36,11 @@ struct DatabaseOpening {
                 try database.execute(sql: "PRAGMA secure_delete = ON")
             }
             switch occasion {
-            case .atStart: createPrivately()
+            case .atStart:
+                try assertOwn()
+                createPrivately()
             case .afterFailure: try assertExists()
-            case .shared: break
+            case .shared: try assertOwn()
             }
             let pool = try DatabasePool(path: path, configuration: configuration)
             try pool.writeWithoutTransaction { database in
@@ -75,6 +72,17 @@ struct DatabaseOpening {
         guard descriptor >= 0 else { return }
         fchmod(descriptor, 0o640)
         Glibc.close(descriptor)
+    }
+
+    /// Another program's database is left as it is: the first connection that may write would already set WAL in it.
+    private func assertOwn() throws {
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(Double(Database.patienceSeconds))
+        // One that is not there yet, or that cannot be read so, is judged as it is opened.
+        guard let queue = try? DatabaseQueue(path: path, configuration: configuration) else { return }
+        defer { try? queue.close() }
+        if (try? queue.read(Schema.isForeign)) == true { throw LedgerError.foreign(path) }
     }
 
     private func assertExists() throws(LedgerError) {

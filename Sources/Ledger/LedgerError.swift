@@ -1,4 +1,5 @@
 internal import GRDB
+internal import GRDBSQLite
 
 /// Why the ledger did not do what was asked. Never holds a bound value: it may be a PIN.
 package struct LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -35,6 +36,12 @@ package struct LedgerError: Error, Sendable, Equatable, CustomStringConvertible 
 }
 
 extension LedgerError {
+    static func foreign(_ path: String) -> LedgerError {
+        LedgerError(
+            .corrupt, reason: "\(path): is not a database of Sparekey",
+            hint: "Look at database.path in the configuration.")
+    }
+
     init(_ error: any Error, path: String) {
         if let error = error as? LedgerError {
             self = error
@@ -49,7 +56,11 @@ extension LedgerError {
             self.init(.database, reason: "\(path): unexpected \(type(of: error))", hint: "Run `sparekey check`.")
             return
         }
-        let what = "\(path): SQLite error \(error.extendedResultCode.rawValue), \(error.message ?? "no message")"
+        // Of some errors SQLite keeps no text, and calls them "not an error".
+        let text =
+            error.message.flatMap { $0 == "not an error" ? nil : $0 }
+            ?? String(cString: sqlite3_errstr(error.resultCode.rawValue))
+        let what = "\(path): SQLite error \(error.extendedResultCode.rawValue), \(text)"
         switch error.resultCode {
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
             self.init(.corrupt, reason: what, hint: "Restore the newest backup of the database.")

@@ -6,7 +6,7 @@ package struct LedgerInspection: Sendable, Equatable {
     package var isNewer: Bool
     /// Whether the next start migrates it.
     package var needsMigration: Bool
-    /// Whether it has tables, and none of Sparekey's.
+    /// Whether it is another program's.
     package var isForeign: Bool
     /// `wal`, unless something else has changed it.
     package var journalMode: String
@@ -26,8 +26,7 @@ package struct LedgerInspection: Sendable, Equatable {
             self = try database.read { database in
                 LedgerInspection(
                     isNewer: try Schema.isNewer(database), needsMigration: try !Schema.isCurrent(database),
-                    isForeign: try !database.tableExists("webhook_events")
-                        && Bool.fetchOne(database, sql: "SELECT count(*) > 0 FROM sqlite_master") ?? false,
+                    isForeign: try Schema.isForeign(database),
                     journalMode: try String.fetchOne(database, sql: "PRAGMA journal_mode") ?? "",
                     // Reads everything but does not compare each index with its table: minutes less on a large file.
                     // https://www.sqlite.org/pragma.html#pragma_quick_check

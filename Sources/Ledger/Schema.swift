@@ -20,6 +20,12 @@ enum Schema {
         try migrator.migrate(pool)
     }
 
+    /// Whether it is another program's: it has tables, and no migration made them.
+    static func isForeign(_ database: Database) throws -> Bool {
+        try !database.tableExists("grdb_migrations")
+            && Bool.fetchOne(database, sql: "SELECT count(*) > 0 FROM sqlite_master") ?? false
+    }
+
     static func isNewer(_ database: Database) throws -> Bool { try migrator.hasBeenSuperseded(database) }
     static func isCurrent(_ database: Database) throws -> Bool { try migrator.hasCompletedMigrations(database) }
 
@@ -31,8 +37,6 @@ enum Schema {
     }
 
     /// Times are UTC text with milliseconds, so their order as text is their order in time.
-    ///
-    /// Databases laid before the first release may have `disposition IN (...)`, which means the same.
     private static let first = """
         CREATE TABLE webhook_events (
             inbox_id INTEGER PRIMARY KEY,

@@ -1,7 +1,9 @@
 internal import ArgumentParser
+internal import Foundation
 internal import JSON
 internal import Ledger
 internal import Presentation
+internal import UnixSignals
 
 struct BackupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,6 +35,14 @@ struct BackupCommand: AsyncParsableCommand {
             let progress = ProgressLine()
             defer { progress.end() }
             let reader = try LogReader(path: try options.databasePath())
+            let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+            let interruption = Task { [file] in
+                for await signal in signals {
+                    LogReader.discardBackup(to: file)
+                    Foundation.exit(128 + signal.rawValue)
+                }
+            }
+            defer { interruption.cancel() }
             let report = try await reader.backUp(to: file, replacing: overwrite) { step in
                 switch step {
                 case .copying(let pages, let total): progress.show("Copying: \(100 * pages / max(1, total)) %")

@@ -42,11 +42,26 @@ import Testing
         #expect(try String(contentsOfFile: file, encoding: .utf8) == "precious")
         #expect(try await story.command.run("backup", file, "--overwrite").status == 0)
         #expect(try Data(contentsOf: URL(fileURLWithPath: file)).starts(with: Data("SQLite format 3".utf8)))
-        for wrong in [story.command.database, story.command.folder, story.command.folder + "/no/such/copy"] {
+        let log = try await story.command.run("log", "--format", "json")
+        let own = ["", "-wal", "-shm", ".lock"].map { story.command.database + $0 }
+        for wrong in own + [story.command.folder, story.command.folder + "/no/such/copy"] {
             let result = try await story.command.run("backup", wrong, "--overwrite")
             #expect(result.status == 1 && result.output.isEmpty, "\(wrong)")
         }
-        #expect(try await story.command.run("log").status == 0)
+        #expect(try await story.command.run("log", "--format", "json").output == log.output)
+    }
+
+    /// SQLite would read it as the copy's own.
+    @Test(arguments: ["-wal", "-shm", "-journal"]) func whatAnotherDatabaseLeftIsNotMixedIn(suffix: String) async throws
+    {
+        let story = try await Story()
+        defer { story.end() }
+        let file = story.command.folder + "/copy.db"
+        try Data("left".utf8).write(to: URL(fileURLWithPath: file + suffix))
+        let refused = try await story.command.run("backup", file)
+        #expect(refused.status == 1 && refused.diagnostics.contains("belongs to another database"))
+        #expect(!FileManager.default.fileExists(atPath: file))
+        #expect(try String(contentsOfFile: file + suffix, encoding: .utf8) == "left")
     }
 
     @Test func aDamagedDatabaseIsNoBackup() async throws {

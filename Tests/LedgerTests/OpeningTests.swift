@@ -65,6 +65,18 @@ import Time
         #expect(error?.code == .corrupt)
     }
 
+    @Test(arguments: ["customers", "webhook_events"]) func anotherProgramsDatabaseIsLeftAsItIs(_ table: String) throws {
+        let folder = try TemporaryFolder()
+        try change(folder.database, "CREATE TABLE \(table) (name)")
+        let before = try contents(of: folder.database)
+        for open in [{ try Ledger(path: folder.database) }, { try Ledger(sharing: folder.database) }] {
+            let error = #expect(throws: LedgerError.self) { try open() }
+            #expect(error?.reason == "\(folder.database): is not a database of Sparekey")
+        }
+        #expect(try contents(of: folder.database) == before)
+        #expect(try LedgerInspection(path: folder.database).isForeign)
+    }
+
     @Test func aMissingFolderIsNamed() throws {
         let folder = try TemporaryFolder()
         let error = #expect(throws: LedgerError.self) { try Ledger(path: folder.path + "/none/sparekey.db") }
