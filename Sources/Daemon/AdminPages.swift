@@ -95,10 +95,13 @@ final class AdminPages: Sendable {
 
     /// Without a token the API answers nobody.
     private func isAuthorized(_ request: Request) -> Bool {
-        let prefix = Array("Bearer ".utf8)
+        // RFC 9110, 11.1: the scheme in whatever letters.
+        let prefix = "bearer "
         let values = request.headers.values("authorization")
-        guard let token, values.count == 1, values[0].starts(with: prefix) else { return false }
-        let presented = Array(values[0].dropFirst(prefix.count))
+        guard let token, values.count == 1,
+            String(decoding: values[0].prefix(prefix.utf8.count), as: UTF8.self).lowercased() == prefix
+        else { return false }
+        let presented = Array(values[0].dropFirst(prefix.utf8.count))
         return constantTimeEquals(presented.span, token.span)
     }
 

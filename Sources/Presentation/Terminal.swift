@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// The process's own standard output and error.
 package enum Terminal {
@@ -50,7 +46,14 @@ package enum Terminal {
                 continue
             }
             let failure = errno
-            if failure != EINTR { throw WriteFailure(errorNumber: failure) }
+            switch failure {
+            case EINTR: continue
+            // Whoever has the other end, or started us, may have made it one that does not wait.
+            case EAGAIN:
+                var writable = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&writable, 1, -1)
+            default: throw WriteFailure(errorNumber: failure)
+            }
         }
     }
 }

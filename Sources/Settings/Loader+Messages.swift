@@ -13,6 +13,12 @@ extension Loader {
             settings.delivery.texts = texts
         } else if let texts = MessageTexts.builtIn[language] {
             settings.delivery.texts = texts
+            if folder != nil {
+                warn(
+                    "delivery.messages_folder",
+                    "has no \(language).yaml, so guests get the words that come with Sparekey",
+                    fix: "put \(language).yaml into it, or leave delivery.messages_folder out")
+            }
         } else {
             let known = MessageTexts.builtIn.keys.sorted().joined(separator: ", ")
             report(

@@ -239,10 +239,11 @@ extension ValueType<[String]> {
         list("a list of event types that begin with access_code.") { items throws(Complaint) in
             var seen: Set<String> = []
             for item in items {
-                let rest = item.text.utf8.dropFirst("access_code.".utf8.count)
-                let isName = rest.allSatisfy { (0x61...0x7A).contains($0) || $0 == UInt8(ascii: "_") }
-                guard item.text.utf8.starts(with: "access_code.".utf8), !rest.isEmpty, isName else {
-                    throw Complaint(problem: "\(item.text.shown) is not such an event type", line: item.line)
+                guard EventTypes.ofAccessCodes.contains(item.text) else {
+                    let nearest = Suggestion.nearest(to: item.text, among: EventTypes.ofAccessCodes)
+                    throw Complaint(
+                        problem: "\(item.text.shown) is not such an event type", fix: nearest.map { "write \($0)" },
+                        line: item.line)
                 }
                 guard seen.insert(item.text).inserted else {
                     throw Complaint(problem: "`\(item.text)` is there twice", fix: "keep one", line: item.line)

@@ -28,7 +28,7 @@ struct CheckCommand: AsyncParsableCommand {
             settings = try Settings.load(
                 path: options.path, environment: ProcessInfo.processInfo.environment, requireSecrets: true)
         } catch {
-            show(CheckReport(findings: ConfigurationCheck.findings(of: error)))
+            try await show(CheckReport(findings: ConfigurationCheck.findings(of: error)))
             throw ExitCode(78)
         }
         let transport = CurlTransport(maxConcurrentRequests: 1, maxQueued: 4, userAgent: Release.userAgent)
@@ -37,15 +37,15 @@ struct CheckCommand: AsyncParsableCommand {
             progress.show("Looking at \($0)")
         }
         progress.end()
-        show(report)
+        try await show(report)
         if !report.isOK { throw ExitCode(2) }
     }
 
-    private func show(_ report: CheckReport) {
+    private func show(_ report: CheckReport) async throws {
         let environment = ProcessInfo.processInfo.environment
         let text = FindingsText(
             width: Terminal.width(environment: environment),
             showsColours: Terminal.showsColours(environment: environment))
-        try? Terminal.write(json ? report.jsonText + "\n" : text.text(report.json))
+        try await exiting { try Terminal.write(json ? report.jsonText + "\n" : text.text(report.json)) }
     }
 }

@@ -53,11 +53,12 @@ struct CodesCommand: AsyncParsableCommand {
         func run() async throws {
             guard let startsAt, let endsAt else { return }
             try await exiting {
-                let seam = try seamClient(try options.load(requireSecrets: false))
+                let seam = try seamClient(try options.settings())
                 let lock = try await seam.device(id: device)
                 guard lock.supportsBackupPool != false else {
                     Terminal.diagnose(
-                        "sparekey: \(lock.name ?? device) does not support backup codes; nothing was created.")
+                        "sparekey: \(TerminalText.escaped(lock.name ?? device)) does not support backup codes; nothing was created."
+                    )
                     throw ExitCode.failure
                 }
                 let code = try await seam.createAccessCode(

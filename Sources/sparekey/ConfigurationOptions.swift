@@ -10,29 +10,28 @@ struct ConfigurationOptions: ParsableArguments {
         help: "The configuration file; else $SPAREKEY_CONFIG, else /etc/sparekey/sparekey.yaml.")
     var path: String?
 
-    /// - Parameter requireSecrets: false for the commands that only read the log.
+    /// With every secret that is required.
+    ///
     /// - Throws: `ExitCode` 78 (`EX_CONFIG` of sysexits.h), after saying on standard error what is wrong with which key.
-    func load(requireSecrets: Bool) throws -> Settings {
+    func load() throws -> Settings {
         do {
-            return try read(requireSecrets: requireSecrets)
+            return try read()
         } catch {
             throw configurationFailure("\(error)")
         }
     }
 
     /// As `load`, and leaves it to the caller to say what is wrong.
-    func read(requireSecrets: Bool) throws(ConfigurationError) -> Settings {
-        try Settings.load(path: path, environment: ProcessInfo.processInfo.environment, requireSecrets: requireSecrets)
-    }
-}
+    func read() throws(ConfigurationError) -> Settings { try read(requireSecrets: true) }
 
-extension ConfigurationOptions {
-    /// For the commands that need no secrets.
-    func settings() throws -> Settings {
-        try Settings.load(path: path, environment: ProcessInfo.processInfo.environment, requireSecrets: false)
-    }
+    /// For the commands that do without the secrets, or say themselves which they lack.
+    func settings() throws(ConfigurationError) -> Settings { try read(requireSecrets: false) }
 
     func databasePath() throws -> String { try settings().database.path }
+
+    private func read(requireSecrets: Bool) throws(ConfigurationError) -> Settings {
+        try Settings.load(path: path, environment: ProcessInfo.processInfo.environment, requireSecrets: requireSecrets)
+    }
 }
 
 /// Says what is wrong with the configuration and gives the exit code for it.

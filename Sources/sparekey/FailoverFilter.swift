@@ -6,10 +6,11 @@ internal import Time
 
 /// The options that narrow a list of failovers.
 struct FailoverFilter: ParsableArguments {
-    @Option(help: ArgumentHelp("Only failovers opened at this time or later.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp("Only failovers opened at this time or later.", valueName: "time"), transform: Self.time)
     var since: TimeArgument?
 
-    @Option(help: ArgumentHelp("Only failovers opened before this time.", valueName: "time"))
+    @Option(help: ArgumentHelp("Only failovers opened before this time.", valueName: "time"), transform: Self.time)
     var until: TimeArgument?
 
     @Option(help: ArgumentHelp("Only failovers of this lock.", valueName: "device id"))
@@ -28,22 +29,27 @@ struct FailoverFilter: ParsableArguments {
 
     var isEmpty: Bool { since == nil && until == nil && device == nil && state == nil && reason == nil }
 
-    func validate() throws {
-        let now = SystemWallClock().now()
-        if let since, let until, since.instant(now: now, zone: .local) >= until.instant(now: now, zone: .local) {
-            throw ValidationError("--since must be before --until.")
-        }
-    }
-
+    /// - Parameter zone: of times that name no offset.
     func query(now: Timestamp, zone: ShownZone) -> FailoverLogQuery {
         FailoverLogQuery(
             since: since?.instant(now: now, zone: zone), until: until?.instant(now: now, zone: zone), deviceID: device,
             state: state, reason: reason)
     }
-}
 
-extension TimeArgument: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
+    /// For the command to call, which knows the zone: an option group is validated alone.
+    func validate(zone: ShownZone) throws {
+        let query = query(now: SystemWallClock().now(), zone: zone)
+        if let since = query.since, let until = query.until, since >= until {
+            throw ValidationError("--since must be before --until.")
+        }
+    }
+
+    private static func time(_ text: String) throws -> TimeArgument {
+        guard let time = TimeArgument(text) else {
+            throw ValidationError("It is neither a time such as 2026-11-20T16:20 nor a duration such as 24h.")
+        }
+        return time
+    }
 }
 
 extension FailoverState: ExpressibleByArgument {}

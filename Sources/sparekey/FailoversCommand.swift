@@ -25,6 +25,8 @@ struct FailoversCommand: AsyncParsableCommand {
         @OptionGroup var pins: PINOptions
         @OptionGroup var options: ConfigurationOptions
 
+        func validate() throws { try filter.validate(zone: output.zone) }
+
         func run() async throws {
             try await exiting {
                 let reader = try LogReader(path: try options.databasePath())
@@ -60,7 +62,7 @@ struct FailoversCommand: AsyncParsableCommand {
 
         @OptionGroup var selection: FailoverSelection
 
-        func validate() throws { try selection.validateIsNotEmpty() }
+        func validate() throws { try selection.validateForCommand() }
         func run() async throws { try await selection.carryOut(.retry) }
     }
 
@@ -76,7 +78,7 @@ struct FailoversCommand: AsyncParsableCommand {
 
         @OptionGroup var selection: FailoverSelection
 
-        func validate() throws { try selection.validateIsNotEmpty() }
+        func validate() throws { try selection.validateForCommand() }
         func run() async throws { try await selection.carryOut(.cancel) }
     }
 }
@@ -96,7 +98,9 @@ struct FailoverSelection: ParsableArguments {
     @OptionGroup var output: OutputOptions
     @OptionGroup var options: ConfigurationOptions
 
-    func validateIsNotEmpty() throws {
+    /// An option group is validated alone, before the others are known.
+    func validateForCommand() throws {
+        try filter.validate(zone: output.zone)
         if ids.contains("") { throw ValidationError("An ID is empty.") }
         guard !ids.isEmpty || all || !filter.isEmpty else {
             throw ValidationError("Name failovers by their IDs, by a filter, or all of them with --all.")

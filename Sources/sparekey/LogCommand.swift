@@ -22,6 +22,8 @@ struct LogCommand: AsyncParsableCommand {
     @OptionGroup var pins: PINOptions
     @OptionGroup var options: ConfigurationOptions
 
+    func validate() throws { try filter.validate(zone: output.zone) }
+
     func run() async throws {
         try await exiting {
             let reader = try LogReader(path: try options.databasePath())

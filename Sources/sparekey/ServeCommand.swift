@@ -28,10 +28,10 @@ struct ServeCommand: AsyncParsableCommand {
         if sandbox {
             try await SandboxRun(configurationPath: options.path).run()
         } else {
-            let settings = try options.load(requireSecrets: true)
+            let settings = try options.load()
             allowDescriptors(for: settings)
             try await serve(settings) { [options] in
-                let settings = try options.read(requireSecrets: true)
+                let settings = try options.read()
                 allowDescriptors(for: settings)
                 return settings
             }

@@ -55,7 +55,8 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
     private func store(_ settings: Settings) throws -> SecretFile? {
         let path: String
         if let secretFile {
-            path = secretFile
+            // The configuration, which is to name it, takes no other.
+            path = URL(fileURLWithPath: secretFile).path
         } else {
             switch settings.secretPlaces["webhook.secret"] ?? .nowhere {
             case .file(let named): path = named
@@ -70,7 +71,7 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
                         """)
                 }
                 path = settings.webhookCredential
-                let folder = (path as NSString).deletingLastPathComponent
+                let folder = path.parentFolder
                 // As systemd itself would make it.
                 if geteuid() == 0 { mkdir(folder, 0o700) }
             }
@@ -119,7 +120,7 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         }
         if store.secrets.first?.isSameSecret(as: secret) == true {
             try Terminal.write("Its signing secret is in \(store.path) already.\n")
-            return [settings.checkCommand]
+            return isConfigured(store, settings) ? [settings.checkCommand] : advice(store, settings)
         }
         // The old ones are kept as long as Seam has a webhook that signs with them.
         let others = registered.others.compactMap { $0.secret.map(SecretText.init) }
@@ -136,12 +137,21 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
         return advice(store, settings)
     }
 
+    /// Whether the daemon reads the secret there.
+    private func isConfigured(_ store: SecretFile, _ settings: Settings) -> Bool {
+        switch settings.secretPlaces["webhook.secret"] ?? .nowhere {
+        case .file(let named): named == store.path
+        case .credential, .nowhere: store.path == settings.webhookCredential
+        case .inline: false
+        }
+    }
+
     private func advice(_ store: SecretFile, _ settings: Settings) -> [String] {
         switch settings.secretPlaces["webhook.secret"] ?? .nowhere {
         case .file(store.path): return [settings.checkCommand, "sudo systemctl reload-or-restart \(settings.service)"]
         // Credentials are handed over at a start only.
-        case .credential where store.path == settings.webhookCredential,
-            .nowhere where store.path == settings.webhookCredential:
+        case .credential,
+            .nowhere where isConfigured(store, settings):
             return [settings.checkCommand, "sudo systemctl restart \(settings.service)"]
         default:
             return [

@@ -23,6 +23,15 @@ import Testing
         }
     }
 
+    /// Whoever reads the result has to know that there is none.
+    @Test func aResultThatCannotBeWrittenIsAFailure() async throws {
+        let command = try Command()
+        defer { command.remove() }
+        for arguments in ["check --json", "check"] {
+            #expect(try await status(command, "\(arguments) >/dev/full") == 1, "\(arguments)")
+        }
+    }
+
     @Test(arguments: ["65536", "70000", "-1"])
     func aPortThatDoesNotExistIsWrongUsage(port: String) async throws {
         let command = try Command()

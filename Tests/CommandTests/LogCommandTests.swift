@@ -74,6 +74,12 @@ import Time
         let since = ["--since", "2026-11-21 01:20:30", "--format", "json"]
         #expect(try codes(try await command.run(["log"] + since)) == ["guest-new"])
         #expect(try codes(try await command.run(["log", "--utc"] + since)) == [])
+        // Twenty minutes before and after 16:00 in UTC, and the other way round in Tokyo.
+        let range = ["--since", "2026-11-20T15:40", "--until", "2026-11-20T16:20Z"]
+        #expect(try await command.run(["log", "--utc"] + range).status == 0)
+        let turned = ["--since", "2026-11-20T16:40", "--until", "2026-11-20T16:20Z"]
+        #expect(try await command.run(["log", "--utc"] + turned).status == 64)
+        #expect(try await command.run(["log"] + turned).status == 0)
     }
 
     @Test func csvIsForSpreadsheets() async throws {

@@ -458,7 +458,8 @@ def test_admin_pages(make_daemon):
     assert daemon.get("/readyz").json()["ready"] is True
     assert daemon.get("/api/substitutions").status_code == 401
     assert daemon.get("/api/substitutions", headers={"authorization": "Bearer " + "x" * 28}).status_code == 401
-    assert daemon.get("/api/substitutions", headers={"authorization": f"Bearer {ADMIN_TOKEN}"}).json() == []
+    for scheme in ("Bearer", "bearer"):
+        assert daemon.get("/api/substitutions", headers={"authorization": f"{scheme} {ADMIN_TOKEN}"}).json() == []
     assert post(daemon.url, an_event()).status_code == 204
     assert daemon.metric('sparekey_intake_requests_total{result="204",reason="stored"}') == 1
 

@@ -20,7 +20,7 @@ NAMES = {
     "A failover was decided": CODE | {"state", "reason", "request_id"},
     "A failover waits on": CODE | {"state", "reason", "request_id"},
     "A guest code failed and needs a person's attention": CODE | {"state", "reason", "request_id"},
-    "A stay with a backup code goes on": STAY | {"what"},
+    "A stay with a backup code has changed": STAY | {"what"},
     "A stay with a backup code needs a person's attention": STAY | {"alert", "text"},
     "A stay could not be recorded": STAY | {"error"},
     "The lock could not be read or kept": {"device_id", "error"},
@@ -38,8 +38,8 @@ NAMES = {
     "A delivery could not be recorded": DELIVERY | {"error"},
     "An event tells of an access code to look at": EVENT | CODE | {"event_id", "event_type"},
     "An event was read": EVENT | {"event_id", "event_type"},
-    "An authentic webhook is unreadable and was put aside": EVENT | {"reason"},
-    "An event cannot be settled and was put aside": EVENT | {"error"},
+    "An authentic webhook is unreadable and was quarantined": EVENT | {"reason"},
+    "An event cannot be settled and was quarantined": EVENT | {"error"},
     "A request to the webhook path was refused": {"reason", "detail", "peer"},
     "A signature could not be checked": {"reason", "detail", "peer"},
     # Of one lock or of one code, whichever is known.
@@ -135,7 +135,7 @@ def test_a_story(sandbox, make_daemon, receiver):
     until("one who waits", lambda: daemon.query("select 1 from failovers where reason = 'pool_empty'"))
     # The stay is cancelled, and its backup goes.
     sandbox.control("access_codes/delete", access_code_id=told)
-    until("the end of the stay", lambda: daemon.says("A stay with a backup code goes on"))
+    until("the end of the stay", lambda: daemon.says("A stay with a backup code has changed"))
     until("a step of the sweep", lambda: daemon.says("A sweep of Seam's events failed"))
     assert daemon.stop() == 0
 
@@ -153,7 +153,7 @@ def test_a_story(sandbox, make_daemon, receiver):
         assert line.get("access_code_id", told) in codes and line.get("device_id", locks[0]) in locks, line
     said = {line["message"] for line in lines}
     for start in (
-        "A backup code replaces", "A failover was decided", "A guest code failed and needs", "A stay with a backup code goes on",
+        "A backup code replaces", "A failover was decided", "A guest code failed and needs", "A stay with a backup code has changed",
         "The guest's side has been told", "A delivery will be tried again", "An event tells of an access code",
         "An event was read", "An authentic webhook is unreadable", "A request to the webhook path was refused",
         "A sweep of Seam's events failed",
@@ -169,7 +169,7 @@ def test_a_story(sandbox, make_daemon, receiver):
     # One ID finds the guest's story, in order.
     story = [line["message"] for line in lines if line.get("access_code_id") == told]
     order = ["An event tells of an access code to look at", "A backup code replaces an access code that failed",
-             "The guest's side has been told", "A stay with a backup code goes on"]
+             "The guest's side has been told", "A stay with a backup code has changed"]
     assert [story.index(message) for message in order] == sorted(story.index(message) for message in order), story
     assert of("A backup code replaces")[0]["substitution_id"] == substitution["substitution_id"]
     # Seam's own ID of the pull.

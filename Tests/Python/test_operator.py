@@ -6,11 +6,14 @@ import json
 import os
 import pty
 import select
+import signal
 import sqlite3
 import struct
 import subprocess
 import termios
 import threading
+
+import pytest
 
 from processes import API_KEY, binary, environment, failure_event, post, run, until
 
@@ -100,6 +103,10 @@ def test_a_code_activates_its_locks_pool(sandbox, make_daemon):
         assert refused.returncode == 64 and words in refused.stderr, (starts_at, refused.stderr)
     unknown = create("2031-01-10T15:00Z", "2031-01-12T11:00Z", lock="00000000-0000-4000-8000-000000000000")
     assert unknown.returncode == 1 and "404" in unknown.stderr
+    # A lock's name is its owner's.
+    poolless = create(
+        "2031-01-10T15:00Z", "2031-01-12T11:00Z", lock=sandbox.device(name="\x1b[31mSalto", supports_backup_access_code_pool=False))
+    assert poolless.returncode == 1 and "\\u{1B}[31mSalto does not support" in poolless.stderr, poolless.stderr
 
 
 def test_a_backup_while_the_daemon_writes(sandbox, make_daemon, tmp_path):
@@ -131,6 +138,55 @@ def test_a_backup_while_the_daemon_writes(sandbox, make_daemon, tmp_path):
         done.set()
         writer.join()
     assert sorted(path.name for path in tmp_path.glob("copy-*")) == ["copy-0.db", "copy-1.db", "copy-2.db"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_backup_leaves_nothing(daemon_with_much, tmp_path, number):
+    """What it has copied so far holds PINs."""
+    process = subprocess.Popen(
+        [binary(), "backup", tmp_path / "copy.db", "--config", daemon_with_much.config], env=environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not list(tmp_path.glob("copy.db.partial-*")):
+        assert process.poll() is None, "it has ended before its first page"
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert list(tmp_path.glob("copy.db*")) == []
+
+
+@pytest.fixture
+def daemon_with_much(make_daemon):
+    """So much that no copy of it is done before somebody can interrupt."""
+    daemon = make_daemon().start()
+    daemon.stop()
+    with contextlib.closing(sqlite3.connect(daemon.database)) as database, database:
+        database.execute("""
+            with recursive n (i) as (select 1 union all select i + 1 from n where i < 50000)
+            insert into webhook_events (source, received_at, disposition, body)
+            select 'sweep', '2026-11-20T16:20:00.000Z', 'ignored', zeroblob(4000) from n
+            """)
+    return daemon
+
+
+def test_output_that_does_not_wait_is_whole(sandbox, make_daemon):
+    """Whoever has the other end of a pipe may have made it one that does not wait."""
+    daemon = patient_daemon(sandbox, make_daemon)
+    for _ in range(60):
+        code = sandbox.failed_code(sandbox.device())
+        assert post(daemon.url, failure_event(code, "lock")).status_code == 204
+    until("failovers", lambda: len(daemon.query("select 1 from failovers")) == 60)
+    readable, writable = os.pipe()
+    fcntl.fcntl(writable, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writable, False)
+    process = subprocess.Popen(
+        [binary(), "log", "--format", "json", "--config", daemon.config], env=environment(), stdout=writable)
+    os.close(writable)
+    # It writes until the pipe is full, and has more.
+    until("a full pipe", lambda: len(fcntl.ioctl(readable, termios.FIONREAD, bytes(4))) == 4
+          and struct.unpack("i", fcntl.ioctl(readable, termios.FIONREAD, bytes(4)))[0] == 4096)
+    with os.fdopen(readable) as output:
+        assert len(json.load(output)) == 60
+    assert process.wait(timeout=60) == 0
 
 
 def at_terminal(*arguments, **env):

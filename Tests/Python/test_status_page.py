@@ -73,7 +73,7 @@ def busy(sandbox, make_daemon, receiver):
     daemon.secrets["SPAREKEY_DELIVERY_WEBHOOK_SECRET"] = DELIVERY_SECRET
     daemon.start()
     good = sandbox.device(name="Front door")
-    empty = sandbox.device(name='Back door <script>alert("x")</script>', pool_size=0, refill_delay_seconds=86_400)
+    empty = sandbox.device(name='Back \u202edoor <script>alert("x")</script>', pool_size=0, refill_delay_seconds=86_400)
     sandbox.control("pool/set", device_id=good, next_code=PIN)
     ada = sandbox.failed_code(good, name="Ada & Bob")
     assert post(daemon.url, failure_event(ada, good)).status_code == 204
@@ -129,6 +129,7 @@ def test_structure(browser, busy, size):
     assert re.search(r"Arrives in 1 h 5\d min", text), text
     for words in ("no backup code left", "Act.", '<script>alert("x")</script>', "delivered"):
         assert words in text, words
+    assert "\u202e" not in text, "a name turns the words around it"
 
 
 def test_no_secret_is_on_it(busy):

@@ -122,7 +122,11 @@ def test_a_configuration_of_no_unit_has_to_name_a_file(operator):
     assert refused.returncode == 1 and "Nothing was registered" in refused.stderr and "--secret-file" in refused.stderr
     assert operator.webhooks() == []
     named = operator.run("register", "--secret-file", operator.secret_file)
-    assert named.returncode == 0 and f"webhook.secret_file: {operator.secret_file}  (in {operator.daemon.config})" in named.stdout
+    told = f"webhook.secret_file: {operator.secret_file}  (in {operator.daemon.config})"
+    assert named.returncode == 0 and told in named.stdout
+    # For as long as it is not done; and no other path than the configuration takes.
+    again = operator.run("register", "--secret-file", os.path.relpath(operator.secret_file))
+    assert again.returncode == 0 and "already" in again.stdout and told in again.stdout
 
 
 def test_failures(operator, sandbox):

@@ -30,6 +30,10 @@ struct MessagesTests {
         let scratch = try Scratch()
         let settings = try scratch.load("delivery: {language: de, messages_folder: \(scratch.directory.path)}")
         #expect(settings.delivery.texts == MessageTexts.builtIn["de"])
+        #expect(settings.warnings.map(\.key) == ["delivery.messages_folder"])
+        _ = try scratch.write("de.yaml", try String(contentsOfFile: Self.folder + "/de.yaml", encoding: .utf8))
+        #expect(
+            try scratch.load("delivery: {language: de, messages_folder: \(scratch.directory.path)}").warnings.isEmpty)
     }
 
     @Test func aLanguageWithoutTextsIsFound() throws {
