@@ -29,7 +29,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [S
 
 let package = Package(
     name: "sparekey",
-    // Exact, for there is no Package.resolved in the repository: what was tested is what is built.
+    // Exact, for a Package.resolved has no place in the repository; what these depend on themselves moves within its major version.
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
@@ -89,6 +89,7 @@ let package = Package(
                 "Sandbox", "Seam", "Settings",
                 "Time", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         .executableTarget(

@@ -1,7 +1,7 @@
 #ifndef SPAREKEY_CLINUX_H
 #define SPAREKEY_CLINUX_H
 
-// What Linux has and Swift's Glibc module lacks. Every function returns -1 with errno set, as the call it wraps does.
+// What Linux has and Swift's Glibc module lacks. Each returns what the call it wraps does, -1 with errno set where that fails.
 
 #include <errno.h>
 #include <fcntl.h>

@@ -104,24 +104,22 @@ package struct CertificateCheck: Check {
         return findings
     }
 
-    private func unusable(_ error: OpenSSLError, _ certificateFile: String, _ privateKeyFile: String) -> CheckFinding {
-        // OpenSSL finds that already as it takes the key in, where both are of one kind.
-        let isAnothers = error.entries.contains { $0.text.contains("mismatch") }
-        return switch error.operation {
-        case "SSL_CTX_check_private_key",
-            "SSL_CTX_use_PrivateKey_file" where isAnothers:
+    private func unusable(_ error: TLSFileError, _ certificateFile: String, _ privateKeyFile: String) -> CheckFinding {
+        switch error.what {
+        case .mismatch:
             CheckFinding(
                 "tls.key", .error, "The private key is not the certificate's",
                 detail: "\(certificateFile), \(privateKeyFile)", fix: "Name the key that the certificate was made with."
             )
-        case "SSL_CTX_use_PrivateKey_file":
+        case .privateKey:
             CheckFinding(
-                "tls.key", .error, "The private key cannot be used", detail: "\(privateKeyFile): \(reason(error))",
+                "tls.key", .error, "The private key cannot be used",
+                detail: "\(privateKeyFile): \(reason(error.cause))",
                 fix: "Give a PEM file without a passphrase that this user may read.")
-        default:
+        case .certificate, .openSSL:
             CheckFinding(
                 "tls.certificate", .error, "The certificate cannot be used",
-                detail: "\(certificateFile): \(reason(error))", fix: "Give a PEM file that this user may read.")
+                detail: "\(certificateFile): \(reason(error.cause))", fix: "Give a PEM file that this user may read.")
         }
     }
 

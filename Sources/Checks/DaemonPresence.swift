@@ -1,10 +1,5 @@
 internal import FoundationEssentials
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// Which processes hold what, as /proc tells. Looking takes nothing: to try the database's lock could keep a starting daemon from it.
 enum DaemonPresence {

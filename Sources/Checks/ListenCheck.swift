@@ -1,12 +1,7 @@
 internal import Dispatch
+internal import Glibc
 internal import HTTPServer
 package import Settings
-
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// Whether both listeners can have their ports, or the daemon that runs has them.
 package struct ListenCheck: Check {

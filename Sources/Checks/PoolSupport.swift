@@ -16,7 +16,7 @@ package enum PoolSupport {
         let good = devices.count - wrong.count - unsupported.count
         if good > 0 {
             findings.append(
-                CheckFinding("pool.ok", .ok, "\(good) of \(devices.count) devices are without a fault of their pool"))
+                CheckFinding("pool.ok", .ok, "\(good) of \(devices.count) locks are without a fault of their pool"))
         }
         if !unsupported.isEmpty {
             // Nothing that an operator could mend: a site with such a lock is as well as it can be.
@@ -38,7 +38,7 @@ package enum PoolSupport {
     private static func judge(_ device: Device) -> CheckFinding? {
         if device.supportsBackupPool == false { return nil }
         let name = name(device)
-        if device.errorCodes.contains("empty_backup_access_code_pool") {
+        if device.isPoolEmpty {
             return CheckFinding(
                 "pool.empty", .error, "A lock's pool of backup codes is empty", detail: name,
                 fix: device.isOnline == false

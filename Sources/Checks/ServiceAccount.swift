@@ -1,10 +1,5 @@
-internal import Settings
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
+internal import Settings
 
 /// The user that runs the service, whom its files must let in. Whoever runs a check is that user, or root, who may do everything.
 package struct ServiceAccount: Sendable, Equatable {

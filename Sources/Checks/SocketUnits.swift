@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// The sockets that systemd listens on for services, which anybody may ask it for.
 struct SocketUnits: Sendable {

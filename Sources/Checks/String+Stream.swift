@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 extension String {
     /// What a stream gives until its end, up to 16 MB. Foundation takes one short read for the end, and files of /proc and pipes give

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// What the installed unit lets the service see of the machine's files (systemd.exec(5)).
 struct UnitFile: Sendable {

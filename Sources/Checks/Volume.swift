@@ -1,10 +1,5 @@
 internal import CLinux
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// What holds a folder.
 package struct Volume: Sendable, Equatable {

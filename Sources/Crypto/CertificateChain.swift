@@ -1,16 +1,10 @@
 internal import COpenSSL
 
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
-
 /// A certificate with its chain and key as they lie in their files, to be judged before a client does.
 package final class CertificateChain {
-    /// The leaf's beginning, in seconds since the epoch.
+    /// When the leaf begins to be valid, in seconds since 1970.
     package let startsAt: Int64
-    /// Its end.
+    /// When it ceases to be.
     package let expiresAt: Int64
     private let context: OpaquePointer
 
@@ -19,32 +13,19 @@ package final class CertificateChain {
     /// - Parameters:
     ///   - certificateFile: PEM, the leaf first.
     ///   - privateKeyFile: PEM, without a passphrase.
-    /// - Throws: `OpenSSLError`, whose operation tells which of the steps failed.
-    package init(certificateFile: String, privateKeyFile: String) throws(OpenSSLError) {
-        ERR_clear_error()
-        guard let context = SSL_CTX_new(TLS_server_method()) else { throw OpenSSLError.taken(after: "SSL_CTX_new") }
-        var isComplete = false
-        defer { if !isComplete { SSL_CTX_free(context) } }
-        // Without a callback OpenSSL asks for a passphrase on the terminal.
-        SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in 0 }
-        guard SSL_CTX_use_certificate_chain_file(context, certificateFile) == 1 else {
-            throw OpenSSLError.taken(after: "SSL_CTX_use_certificate_chain_file")
+    package init(certificateFile: String, privateKeyFile: String) throws(TLSFileError) {
+        OpenSSLError.clear()
+        guard let context = SSL_CTX_new(TLS_server_method()) else {
+            throw TLSFileError(.openSSL, path: certificateFile, cause: .taken(after: "SSL_CTX_new"))
         }
-        guard SSL_CTX_use_PrivateKey_file(context, privateKeyFile, SSL_FILETYPE_PEM) == 1 else {
-            throw OpenSSLError.taken(after: "SSL_CTX_use_PrivateKey_file")
+        do {
+            try TLSFiles.load(into: context, certificateFile: certificateFile, privateKeyFile: privateKeyFile)
+            (startsAt, expiresAt) = try TLSFiles.validity(in: context, certificateFile)
+        } catch {
+            SSL_CTX_free(context)
+            throw error
         }
-        guard SSL_CTX_check_private_key(context) == 1 else {
-            throw OpenSSLError.taken(after: "SSL_CTX_check_private_key")
-        }
-        let leaf = SSL_CTX_get0_certificate(context)
-        var (start, end) = (tm(), tm())
-        guard ASN1_TIME_to_tm(X509_get0_notBefore(leaf), &start) == 1,
-            ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end) == 1
-        else { throw OpenSSLError.taken(after: "ASN1_TIME_to_tm") }
-        startsAt = Int64(timegm(&start))
-        expiresAt = Int64(timegm(&end))
         self.context = context
-        isComplete = true
     }
 
     deinit { SSL_CTX_free(context) }
@@ -64,15 +45,17 @@ package final class CertificateChain {
     /// - Parameter caFile: PEM roots in the place of the system's.
     /// - Throws: `OpenSSLError` that says where the way ends.
     package func verify(caFile: String? = nil) throws(OpenSSLError) {
-        ERR_clear_error()
+        OpenSSLError.clear()
         let isLoaded =
             if let caFile { SSL_CTX_load_verify_file(context, caFile) } else {
                 SSL_CTX_set_default_verify_paths(context)
             }
-        guard isLoaded == 1 else { throw OpenSSLError.taken(after: "SSL_CTX_set_default_verify_paths") }
+        guard isLoaded == 1 else {
+            throw .taken(after: caFile == nil ? "SSL_CTX_set_default_verify_paths" : "SSL_CTX_load_verify_file")
+        }
         // The macro SSL_CTX_build_cert_chain: the file's certificates are hints, only the roots are trusted.
         guard SSL_CTX_ctrl(context, SSL_CTRL_BUILD_CERT_CHAIN, Int(SSL_BUILD_CHAIN_FLAG_UNTRUSTED), nil) == 1 else {
-            throw OpenSSLError.taken(after: "SSL_CTX_build_cert_chain")
+            throw .taken(after: "SSL_CTX_build_cert_chain")
         }
     }
 }

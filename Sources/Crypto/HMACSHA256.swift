@@ -77,7 +77,7 @@ extension HMACSHA256 {
         /// - Throws: `OpenSSLError`, also for zero bytes: OpenSSL would accept those, and anyone could forge the code.
         package init(_ bytes: Span<UInt8>) throws(OpenSSLError) {
             guard !bytes.isEmpty else {
-                throw OpenSSLError(operation: "an HMAC key of zero bytes was refused", entries: [])
+                throw OpenSSLError(operation: "HMACSHA256.Key of zero bytes", entries: [])
             }
             OpenSSLError.clear()
             guard let inner = EVP_MD_CTX_new() else { throw .taken(after: "EVP_MD_CTX_new") }

@@ -13,7 +13,7 @@ package struct OpenSSLError: Error, Equatable {
         package let text: String
     }
 
-    /// The function that failed, such as `EVP_MAC_init`.
+    /// The function that failed, such as `EVP_DigestUpdate`.
     package let operation: String
 
     /// The error stack, oldest entry first; empty where OpenSSL gave no reason.

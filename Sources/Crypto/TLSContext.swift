@@ -37,8 +37,8 @@ package final class TLSContext: @unchecked Sendable {
         }
         do {
             try TLSContext.negotiate(context, certificateFile)
-            try TLSContext.load(context, certificateFile: certificateFile, privateKeyFile: privateKeyFile)
-            expiresAt = try TLSContext.expiry(context, certificateFile)
+            try TLSFiles.load(into: context, certificateFile: certificateFile, privateKeyFile: privateKeyFile)
+            expiresAt = try TLSFiles.validity(in: context, certificateFile).end
         } catch {
             SSL_CTX_free(context)
             throw error
@@ -63,8 +63,6 @@ package final class TLSContext: @unchecked Sendable {
         sparekey_SSL_CTX_set_mode(context, sparekey_SSL_MODE_RELEASE_BUFFERS)
         // Reading returns after each message of the handshake protocol, which can then be counted before the next is looked at.
         sparekey_SSL_CTX_clear_mode(context, sparekey_SSL_MODE_AUTO_RETRY)
-        // A key with a passphrase is an error, not a question on the terminal.
-        SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in 0 }
         SSL_CTX_set_alpn_select_cb(
             context,
             { _, chosen, chosenBytes, offered, offeredBytes, _ in
@@ -92,72 +90,5 @@ package final class TLSContext: @unchecked Sendable {
             index = end
         }
         return SSL_TLSEXT_ERR_ALERT_FATAL
-    }
-
-    private static func load(
-        _ context: OpaquePointer, certificateFile: String, privateKeyFile: String
-    ) throws(TLSFileError) {
-        OpenSSLError.clear()
-        guard SSL_CTX_use_certificate_chain_file(context, certificateFile) == 1 else {
-            let cause = OpenSSLError.taken(after: "SSL_CTX_use_certificate_chain_file")
-            throw TLSFileError(.certificate, path: certificateFile, cause: cause)
-        }
-        // It also compares the key with the certificate, and has a reason of its own for that.
-        guard SSL_CTX_use_PrivateKey_file(context, privateKeyFile, SSL_FILETYPE_PEM) == 1 else {
-            let isOther = ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH
-            let cause = OpenSSLError.taken(after: "SSL_CTX_use_PrivateKey_file")
-            throw TLSFileError(isOther ? .mismatch : .privateKey, path: privateKeyFile, cause: cause)
-        }
-        guard SSL_CTX_check_private_key(context) == 1 else {
-            let cause = OpenSSLError.taken(after: "SSL_CTX_check_private_key")
-            throw TLSFileError(.mismatch, path: privateKeyFile, cause: cause)
-        }
-    }
-
-    private static func expiry(_ context: OpaquePointer, _ path: String) throws(TLSFileError) -> Int64 {
-        OpenSSLError.clear()
-        let epoch = ASN1_TIME_set(nil, 0)
-        defer { ASN1_TIME_free(epoch) }
-        var (days, seconds) = (Int32(0), Int32(0))
-        guard let certificate = SSL_CTX_get0_certificate(context),
-            ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate)) == 1
-        else { throw TLSFileError(.certificate, path: path, cause: .taken(after: "ASN1_TIME_diff")) }
-        return Int64(days) * 86_400 + Int64(seconds)
-    }
-}
-
-/// Why a certificate and its key cannot be used.
-package struct TLSFileError: Error, Equatable, CustomStringConvertible {
-    package enum What: Sendable {
-        case certificate
-        case privateKey
-        /// Each file is sound, but the key is another certificate's.
-        case mismatch
-        case openSSL
-    }
-
-    package let what: What
-    package let path: String
-    package let cause: OpenSSLError
-
-    init(_ what: What, path: String, cause: OpenSSLError) {
-        self.what = what
-        self.path = path
-        self.cause = cause
-    }
-
-    /// What happened, where, and what to do.
-    package var description: String {
-        let (reason, fix) =
-            switch what {
-            case .certificate:
-                ("is no certificate chain that can be read", "give PEM, the server's own certificate first")
-            case .privateKey:
-                ("is no private key that can be read", "give PEM without a passphrase, readable for this user")
-            case .mismatch:
-                ("is not the key of the certificate", "give the key that the certificate was made for")
-            case .openSSL: ("could not be set up", "see the reason")
-            }
-        return "\(path): \(reason); \(fix) (\(cause))"
     }
 }

@@ -1,15 +1,10 @@
 internal import Dispatch
+internal import Glibc
 internal import JSON
 package import Logging
 package import Settings
 internal import Synchronization
 internal import Time
-
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// Writes log lines to standard error, one a line, or to the journal where it reads standard error, from a queue of its own: a reader that does not read, such as a full pipe, holds
 /// up nothing but the log. What does not fit into the queue is dropped and counted.

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// Tells systemd how the daemon is: one datagram to `$NOTIFY_SOCKET`. Does nothing where that is not set.
 /// https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// systemd's journal, spoken to in its own protocol, so that every field of a line can be searched for:
 /// `journalctl SPAREKEY_ACCESS_CODE_ID=…`. https://systemd.io/JOURNAL_NATIVE_PROTOCOL/

@@ -96,7 +96,7 @@ struct Workers: Sendable {
         }
         sweep = EventSweep(
             ledger: surroundings.ledger, seam: seam, clock: clock, overlap: settings.reconcile.overlap,
-            eventTypes: Array(Set(SeamEvent.usedTypes).union(settings.failover.triggerEvents)).sorted())
+            eventTypes: SeamEvent.usedTypes(triggers: settings.failover.triggerEvents))
         sweepInterval = settings.reconcile.interval
         stateSweep = StateSweep(
             ledger: surroundings.ledger, seam: seam, clock: clock, settings: failover, governor: governor,

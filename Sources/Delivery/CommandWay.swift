@@ -1,15 +1,10 @@
 internal import CLinux
 internal import Dispatch
+internal import Glibc
 internal import HTTPClient
 internal import JSON
 internal import Synchronization
 internal import Time
-
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// Runs the operator's program with the message as JSON on its standard input. The PIN is in neither its arguments nor its
 /// environment, which other users of the machine may read.

@@ -77,7 +77,7 @@ package struct InboxWorker: Sendable {
             } catch {
                 guard error.code == .database else { throw error }
                 log.error(
-                    "An event cannot be settled and was put aside",
+                    "An event cannot be settled and was quarantined",
                     metadata: names(of: event, verdict).merging(["error": "\(error)"]) { $1 })
                 let aside = EventVerdict.quarantined(reason: "not_settled")
                 total += try await ledger.settle([(event.inboxID, aside)], now: clock.now())
@@ -90,7 +90,7 @@ package struct InboxWorker: Sendable {
         switch verdict {
         case .quarantined(let reason):
             log.error(
-                "An authentic webhook is unreadable and was put aside; look at its body in webhook_events",
+                "An authentic webhook is unreadable and was quarantined; look at its body in webhook_events",
                 metadata: names(of: event, verdict).merging(["reason": "\(reason)"]) { $1 })
         case .readable(_, let effect) where effect.contains(.opensFailover):
             log.info("An event tells of an access code to look at", metadata: names(of: event, verdict))

@@ -22,7 +22,7 @@ extension LaneRun {
             changes.closed.append(.init(.poolEmpty, subject: deviceID))
         }
         // Whatever Seam answered with a reading, it accepted the key.
-        if reading != nil { changes.closed.append(.init(.unauthorized, subject: "workspace")) }
+        if reading != nil { changes.closed.append(.init(.unauthorized, subject: Alert.workspace)) }
         switch decision {
         case nil, .notNeeded(.codeDeleted):
             changes.closed.append(.init(.unsupportedDevice, subject: failover.accessCodeID))
@@ -60,7 +60,7 @@ extension LaneRun {
             )
         case .wait(.unauthorized, _):
             return alert(
-                .unauthorized, subject: "workspace",
+                .unauthorized, subject: Alert.workspace,
                 "Seam refuses the API key. Check seam.api_key, and that the key was not revoked in Seam Console.")
         case .wait(.refused, _):
             return alert(

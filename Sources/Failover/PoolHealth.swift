@@ -49,19 +49,16 @@ enum PoolHealth {
                 changes.closed.append(.init(kind, subject: device.id))
             }
         }
-        let isEmpty = device.errorCodes.contains("empty_backup_access_code_pool")
         settle(
-            .poolEmpty, isBad: isEmpty, isWell: !isEmpty,
+            .poolEmpty, isBad: device.isPoolEmpty, isWell: !device.isPoolEmpty,
             "\(name): the pool of backup codes is empty. A guest whose code fails here cannot be helped: look whether the lock is online and has room for codes."
         )
-        let isPartial = device.warningCodes.contains("partial_backup_access_code_pool")
         settle(
-            .poolPartial, isBad: isPartial && !isEmpty, isWell: !isPartial,
+            .poolPartial, isBad: device.isPoolPartial && !device.isPoolEmpty, isWell: !device.isPoolPartial,
             "\(name): Seam has trouble refilling the pool of backup codes. Look whether the lock is online and has room for codes."
         )
-        let hasMany = device.warningCodes.contains("many_active_backup_codes")
         settle(
-            .manyActiveBackups, isBad: hasMany, isWell: !hasMany,
+            .manyActiveBackups, isBad: device.hasManyActiveBackups, isWell: !device.hasManyActiveBackups,
             "\(name): many backup codes are in use, so Seam has trouble programming this lock. Look at its connection.")
         settle(
             .poolDisabled,

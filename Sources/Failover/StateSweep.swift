@@ -42,7 +42,7 @@ package struct StateSweep: Sendable {
         let devices = try await seam.devices()
         // Whoever answers has accepted the key.
         let wasRefused = try await ledger.closeAlert(
-            .unauthorized, subject: "workspace", channels: settings.channels, now: clock.now())
+            .unauthorized, subject: Alert.workspace, channels: settings.channels, now: clock.now())
         if wasRefused { log.notice("Seam accepts the API key again") }
         for device in devices {
             try await PoolHealth.keep(device, in: ledger, channels: settings.channels, now: clock.now(), log: log)

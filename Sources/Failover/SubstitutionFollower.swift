@@ -234,7 +234,8 @@ package struct SubstitutionFollower: Sendable {
         }
         let made = try await ledger.record(step, of: substitution, now: clock.now())
         if let news = made.news {
-            log.notice("A stay with a backup code goes on", metadata: names.merging(["what": "\(news.kind)"]) { $1 })
+            log.notice(
+                "A stay with a backup code has changed", metadata: names.merging(["what": "\(news.kind)"]) { $1 })
         }
         for alert in made.alerts.opened {
             log.error(

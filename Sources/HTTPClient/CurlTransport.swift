@@ -1,11 +1,6 @@
 internal import Dispatch
-internal import Synchronization
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
+internal import Synchronization
 
 /// HTTP/1.1 through libcurl: HTTPS verified against the system's roots, TLS 1.2 or newer, no redirects, no cookies.
 ///

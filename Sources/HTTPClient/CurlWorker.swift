@@ -1,12 +1,7 @@
 internal import CCurl
 internal import Dispatch
-internal import Time
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
+internal import Time
 
 /// One libcurl handle with its connections, on a queue of its own: at most one transfer at a time.
 ///

@@ -1,10 +1,5 @@
 internal import CCurl
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// An absolute http or https URL, taken apart by libcurl's own parser, so that what was checked is what is connected
 /// to.

@@ -15,14 +15,6 @@ package struct Headers: Sendable, Sequence {
 
     package init() {}
 
-    /// Fields as a parser would have found them, for tests; names are made small, nothing is checked.
-    package init(_ fields: [(String, String)]) {
-        for (name, value) in fields {
-            let line = Array(name.utf8) + Array(value.utf8)
-            append(line.span, name: 0..<name.utf8.count, value: name.utf8.count..<line.count)
-        }
-    }
-
     /// How many field lines there are.
     package var count: Int { fields.count }
 

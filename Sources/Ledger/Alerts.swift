@@ -26,6 +26,9 @@ package struct Alert: Sendable, Equatable {
         case notDelivered = "not_delivered"
     }
 
+    /// The subject of what is about no lock and no guest alone.
+    package static let workspace = "workspace"
+
     package var kind: Kind
     /// What it is about: an access code's, a device's or a substitution's ID, or `workspace`. An open alert is found by kind and subject.
     package var subject: String
@@ -85,19 +88,6 @@ extension Ledger {
         let random = random
         return try await write { database in
             try database.closeAlert(kind, subject: subject, channels: channels, now: now, random: random)
-        }
-    }
-
-    /// How many are open, by kind.
-    package func openAlertCounts() async throws(LedgerError) -> [Alert.Kind: Int] {
-        try await read { database in
-            var counts: [Alert.Kind: Int] = [:]
-            let rows = try Row.fetchAll(
-                database, sql: "SELECT kind, count(*) AS count FROM alerts WHERE closed_at IS NULL GROUP BY kind")
-            for row in rows {
-                if let kind = Alert.Kind(rawValue: row["kind"]) { counts[kind] = row["count"] }
-            }
-            return counts
         }
     }
 }

@@ -112,8 +112,8 @@ extension Ledger {
                 sql: """
                     SELECT device_id, access_code_id FROM failovers INDEXED BY failovers_order
                     WHERE state IN ('pending', 'waiting') AND next_attempt_at <= ?
-                        AND (device_id IS NULL OR device_id NOT IN (\(marks(devices.count))))
-                        AND (device_id IS NOT NULL OR access_code_id NOT IN (\(marks(codes.count))))
+                        AND (device_id IS NULL OR device_id NOT IN (\(databaseQuestionMarks(count: devices.count))))
+                        AND (device_id IS NOT NULL OR access_code_id NOT IN (\(databaseQuestionMarks(count: codes.count))))
                     ORDER BY original_starts_at, opened_at
                     """, arguments: StatementArguments([now.sql] + devices + codes))
             var lanes: [Lane] = []
@@ -182,17 +182,6 @@ extension Ledger {
             try String.fetchOne(
                 database, sql: "SELECT min(next_attempt_at) FROM failovers WHERE state IN ('pending', 'waiting')"
             ).flatMap { Timestamp($0) }
-        }
-    }
-
-    package func failoverCounts() async throws(LedgerError) -> [FailoverState: Int] {
-        try await read { database in
-            var counts: [FailoverState: Int] = [:]
-            for row in try Row.fetchAll(database, sql: "SELECT state, count(*) AS count FROM failovers GROUP BY state")
-            {
-                if let state = FailoverState(rawValue: row["state"]) { counts[state] = row["count"] }
-            }
-            return counts
         }
     }
 
@@ -366,8 +355,4 @@ extension Failover {
             originalStartsAt: row.time("original_starts_at"), originalEndsAt: row.time("original_ends_at"),
             touches: row["touches"], mayHavePulled: row["may_have_pulled"])
     }
-}
-
-private func marks(_ count: Int) -> String {
-    Array(repeating: "?", count: count).joined(separator: ", ")
 }

@@ -1,13 +1,8 @@
 internal import Dispatch
 internal import GRDB
+internal import Glibc
 internal import Synchronization
 package import Time
-
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// Where a process may end in the middle of a write.
 package enum WriteMoment: Sendable {

@@ -1,10 +1,5 @@
-internal import Synchronization
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
+internal import Synchronization
 
 /// Keeps a second daemon off the same database: an advisory lock on `<database>.lock`, whose text names its holder.
 ///

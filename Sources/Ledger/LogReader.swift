@@ -1,12 +1,7 @@
 internal import Dispatch
 internal import GRDB
-package import Time
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
+package import Time
 
 /// Reads the log out of the database file without writing to it, while the daemon runs and while it does not.
 ///
@@ -138,9 +133,7 @@ package final class LogReader: Sendable {
         defer { try? queue.close() }
         return try queue.read { database in
             guard try database.viewExists("failover_log"), try database.viewExists("substitution_log") else {
-                throw LedgerError(
-                    .corrupt, reason: "\(path): is not a database of Sparekey",
-                    hint: "Look at database.path in the configuration.")
+                throw LedgerError.foreign(path)
             }
             return try body(database)
         }

@@ -90,7 +90,7 @@ extension Ledger {
     package func overview(now: Timestamp, guests: Int = 200) async throws(LedgerError) -> Overview {
         try await read { database in
             var overview = Overview(now: now)
-            try database.listGuestsInTrouble(limit: guests, into: &overview)
+            try database.listGuestsAtRisk(limit: guests, into: &overview)
             overview.locks = try database.locks()
             try database.countFailovers(into: &overview)
             try database.countEvents(into: &overview)
@@ -106,7 +106,7 @@ extension Ledger {
 extension Database {
     /// Whom neither the operator nor the guest's own code has helped. What an operator cancelled is in good hands, and a code that is
     /// not for a time is no guest's.
-    private static let guestsInTrouble = """
+    private static let guestsAtRisk = """
         SELECT f.access_code_id, f.original_name, f.device_id, f.original_starts_at, f.original_ends_at, f.state, f.reason,
             f.next_attempt_at, NULL AS told, NULL AS backup
         FROM failovers f
@@ -136,14 +136,14 @@ extension Database {
         FROM alerts a WHERE a.kind = 'failed_again' AND a.closed_at IS NULL
         """
 
-    fileprivate func listGuestsInTrouble(limit: Int, into overview: inout Overview) throws {
+    fileprivate func listGuestsAtRisk(limit: Int, into overview: inout Overview) throws {
         overview.guestCount =
             try Int.fetchOne(
-                self, sql: "SELECT count(*) FROM (\(Self.guestsInTrouble))", arguments: [overview.now.sql]) ?? 0
+                self, sql: "SELECT count(*) FROM (\(Self.guestsAtRisk))", arguments: [overview.now.sql]) ?? 0
         overview.guests = try Row.fetchAll(
             self,
             sql: """
-                SELECT * FROM (\(Self.guestsInTrouble))
+                SELECT * FROM (\(Self.guestsAtRisk))
                 LEFT JOIN (SELECT device_id, name AS device_name FROM devices) USING (device_id)
                 ORDER BY original_starts_at IS NOT NULL, original_starts_at, access_code_id LIMIT ?2
                 """, arguments: [overview.now.sql, limit]

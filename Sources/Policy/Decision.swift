@@ -52,7 +52,7 @@ package enum Decision: Sendable, Equatable {
 }
 
 /// A reserve is kept for stays that start within this.
-package let reserveHorizon = Duration.seconds(86_400)
+private let reserveHorizon = Duration.seconds(86_400)
 
 /// The decision table: the first row that matches wins.
 package func decide(_ situation: Situation) -> Decision {
@@ -93,12 +93,12 @@ private func drawTime(_ situation: Situation, startsAt: Timestamp?) -> Timestamp
 }
 
 /// A pool that was drawn from is taken for full again after this.
-package let refillTime = Duration.seconds(3600)
+private let refillTime = Duration.seconds(3600)
 
 /// Whether what is left in the pool is kept for stays that start sooner. Seam publishes no count, so a far stay draws only while the
 /// pool can be taken for full: the lock does not say otherwise, and nothing was drawn from it for a while.
 private func isReserved(_ situation: Situation, startsAt: Timestamp) -> Bool {
     guard situation.reserve > 0, startsAt > situation.now + reserveHorizon else { return false }
     let wasJustDrawn = situation.lastDrawAt.map { $0 + refillTime > situation.now } ?? false
-    return wasJustDrawn || situation.device?.isPoolPartial == true
+    return wasJustDrawn || situation.device.map { $0.isPoolEmpty || $0.isPoolPartial } ?? false
 }

@@ -13,10 +13,10 @@ package struct Device: Sendable, Equatable {
     /// The operator's own labels, at most 50 short ones; they go with a delivery.
     package var customMetadata: [String: String]
 
-    /// The lock says that its pool is not full.
-    package var isPoolPartial: Bool {
-        warningCodes.contains("partial_backup_access_code_pool") || errorCodes.contains("empty_backup_access_code_pool")
-    }
+    package var isPoolEmpty: Bool { errorCodes.contains("empty_backup_access_code_pool") }
+    /// Seam cannot fill the pool up.
+    package var isPoolPartial: Bool { warningCodes.contains("partial_backup_access_code_pool") }
+    package var hasManyActiveBackups: Bool { warningCodes.contains("many_active_backup_codes") }
 
     package init(
         id: String, name: String? = nil, timeZone: String? = nil, supportsBackupPool: Bool? = nil,

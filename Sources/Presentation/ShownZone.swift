@@ -1,10 +1,5 @@
-package import Time
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
+package import Time
 
 /// Whose clock a person reads times by, and means where a time names no offset.
 package enum ShownZone: Sendable, Equatable {

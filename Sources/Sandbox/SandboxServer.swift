@@ -90,19 +90,9 @@ package final class SandboxServer: Sendable {
 
 extension SandboxRequest {
     fileprivate init(_ request: Request, scheme: String) {
-        let method =
-            switch request.method {
-            case .get: "GET"
-            case .head: "HEAD"
-            case .post: "POST"
-            case .put: "PUT"
-            case .patch: "PATCH"
-            case .delete: "DELETE"
-            case .options: "OPTIONS"
-            case .other(let bytes): String(decoding: bytes, as: UTF8.self)
-            }
         self.init(
-            method: method, path: String(decoding: request.path, as: UTF8.self),
+            method: String(decoding: request.method.bytes, as: UTF8.self),
+            path: String(decoding: request.path, as: UTF8.self),
             query: request.query.map { String(decoding: $0, as: UTF8.self) },
             headers: request.headers.map {
                 (name: String(decoding: $0.name, as: UTF8.self), value: String(decoding: $0.value, as: UTF8.self))

@@ -32,7 +32,7 @@ extension AccessCode {
 }
 
 extension Issue {
-    /// Codes of section 4.1.1 that are the device's or the account's, for entries that carry no flag.
+    /// Error codes that are the device's or the account's, for entries that carry no flag.
     private static let deviceCodes: Set<String> = [
         "device_offline", "device_removed", "hub_disconnected", "device_disconnected", "empty_backup_access_code_pool",
         "august_lock_not_authorized", "missing_device_credentials", "auxiliary_heat_running", "subscription_required",

@@ -61,10 +61,10 @@ extension SeamClient {
         try await call("/access_codes/delete", ["access_code_id": .string(id)], accessCodeID: id) { _ in () }
     }
 
-    /// Pulls the backup of `originalID`, or gives the one pulled earlier: idempotent per original (section 6).
+    /// Pulls the backup of `originalID`, or gives the one pulled earlier: idempotent per original.
     ///
     /// - Returns: the backup, whose PIN may still be nil. Newer servers call it `access_code`, older ones
-    ///   `backup_access_code`, today's both (section 1).
+    ///   `backup_access_code`, today's both.
     package func pullBackup(originalID: String) async throws(SeamError) -> AccessCode {
         try await call(
             "/access_codes/pull_backup_access_code", ["access_code_id": .string(originalID)], accessCodeID: originalID,

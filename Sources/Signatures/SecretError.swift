@@ -105,16 +105,3 @@ extension SecretWarning: CustomStringConvertible {
         }
     }
 }
-
-/// A mistake in a file of secrets, with the line it is on.
-package struct SecretFileError: Error, Equatable, CustomStringConvertible {
-    /// Counted from 1; nil where the file holds no secret at all.
-    package let line: Int?
-
-    package let mistake: SecretError
-
-    package var description: String {
-        guard let line else { return "The file holds no secret. " + mistake.description }
-        return "Line \(line): " + mistake.description
-    }
-}

@@ -5,9 +5,6 @@ enum SignedContent {
     /// The version of a signature made with HMAC-SHA256, the only one supported.
     static let version = Array("v1".utf8)
 
-    /// Bytes of the base64 of a code.
-    static let encodedCodeBytes = 44
-
     /// Longest message id; Svix's own are 31 bytes.
     static let maximumIDBytes = 256
 

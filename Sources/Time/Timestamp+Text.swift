@@ -48,22 +48,6 @@ extension Timestamp {
     private static let latest: Int64 = 253_402_300_799_999
 }
 
-extension Timestamp: Codable {
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        let text = try container.decode(String.self)
-        guard let value = Timestamp(text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not an RFC 3339 time")
-        }
-        self = value
-    }
-
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(description)
-    }
-}
-
 /// A date of the proleptic Gregorian calendar, counted in days from 1970-01-01.
 struct CivilDate: Equatable {
     var year: Int64

@@ -3,7 +3,6 @@ internal import Crypto
 internal import Foundation
 internal import Presentation
 internal import Sandbox
-internal import ServiceLifecycle
 internal import Time
 internal import UnixSignals
 

@@ -110,7 +110,7 @@ struct SandboxRun {
 
     /// What the commands that are shown are to read: the configuration of an installed Sparekey is not for everybody.
     private func writeConfiguration(database: String) throws -> String {
-        let path = (database as NSString).deletingLastPathComponent + "/sparekey.yaml"
+        let path = database.parentFolder + "/sparekey.yaml"
         // JSON is YAML.
         let settings: JSONValue = ["database": ["path": .string(database)]]
         try Data((settings.description + "\n").utf8).write(to: URL(fileURLWithPath: path))

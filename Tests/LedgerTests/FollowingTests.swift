@@ -132,10 +132,10 @@ import Time
         let ledger = bench.ledger
         #expect(try await ledger.open(alert, channels: [.webhook], now: bench.start))
         #expect(try await !ledger.open(alert, channels: [.webhook], now: bench.start))
-        #expect(try await ledger.openAlertCounts() == [.poolEmpty: 1])
+        #expect(try await ledger.overview(now: bench.start).alerts == [.poolEmpty: 1])
         #expect(try await ledger.closeAlert(.poolEmpty, subject: "lock", channels: [.webhook], now: bench.start))
         #expect(try await !ledger.closeAlert(.poolEmpty, subject: "lock", channels: [.webhook], now: bench.start))
-        #expect(try await ledger.openAlertCounts() == [:])
+        #expect(try await ledger.overview(now: bench.start).alerts == [:])
         #expect(try await ledger.open(alert, channels: [], now: bench.start))
         let due = try await ledger.dueDeliveries(channel: .webhook, now: bench.start, limit: 9)
         #expect(due.count == 2)

@@ -39,8 +39,6 @@ import Testing
     @Test func acceptsTheVectorsOfTheSeamFacts() throws {
         let ping = Array(#"{"event_type":"ping","data":{"success":true}}"#.utf8)
         let event = Array(Self.seamEvent.utf8)
-        let digest = try SHA256.digest(of: event.span)
-        #expect(digest.starts(with: [0xF7, 0xF6, 0x98, 0x12]))
         for (secret, id, timestamp, body, signature) in [
             (
                 "whsec_plJ3nmyCDGBKInavdOK15jsl", "msg_loFOjxBNrRLzqYUf", Int64(1_731_705_121), ping,

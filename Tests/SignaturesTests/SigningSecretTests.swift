@@ -89,14 +89,6 @@ import Testing
         #expect(signatures[0] == signatures[1])
     }
 
-    @Test(arguments: ["\n", "\r\n", ""]) func aFileMayEndInOneLineBreak(_ end: String) throws {
-        _ = try SigningSecret(Array((Self.good + end).utf8), isFile: true)
-        #expect(throws: SecretError.lineBreak) {
-            try SigningSecret(Array((Self.good + "\n" + end + "\n").utf8), isFile: true)
-        }
-        #expect(throws: SecretError.empty) { try SigningSecret(Array(end.utf8), isFile: true) }
-    }
-
     @Test(arguments: [
         (1, SecretWarning.shortKey(keyBytes: 1)), (23, .shortKey(keyBytes: 23)), (24, nil), (32, nil), (75, nil),
         (76, .longKey(keyBytes: 76)), (100, .longKey(keyBytes: 100)),
@@ -105,25 +97,6 @@ import Testing
         let text = "whsec_" + encoded([UInt8](repeating: 7, count: keyBytes))
         #expect(try SigningSecret(text).warnings == [warning].compactMap { $0 })
         if let warning { #expect(warning.description.contains("\(keyBytes) bytes")) }
-    }
-
-    @Test func loadsOneSecretALine() throws {
-        let contents =
-            "\n\(Self.good)\r\n  \t\r\nwhsec_plJ3nmyCDGBKInavdOK15jsl\n\nwhsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-        #expect(try SigningSecret.load(file: Array(contents.utf8)).count == 3)
-        #expect(try SigningSecret.load(file: Array((Self.good + "\n").utf8)).count == 1)
-    }
-
-    @Test(arguments: [
-        ("", nil, SecretError.empty), ("\n \r\n\t\n", nil, .empty), ("\(good)\n\nwhsec_\n", 3, .prefixOnly),
-        ("\(good)\nWHSEC_\(bare)\n", 2, .prefixInWrongCase), (" \(good)", 1, .whitespace),
-        ("\u{FEFF}\(good)\n", 1, .byteOrderMark), ("\(good)\r\(good)\r", 1, .lineBreak),
-    ])
-    func saysWhichLineIsWrong(_ contents: String, _ line: Int?, _ mistake: SecretError) {
-        let expected = SecretFileError(line: line, mistake: mistake)
-        #expect(throws: expected) { try SigningSecret.load(file: Array(contents.utf8)) }
-        #expect(expected.description.hasSuffix(mistake.description))
-        if let line { #expect(expected.description.hasPrefix("Line \(line): ")) }
     }
 
     @Test func nothingPrintsASecret() throws {

@@ -43,25 +43,15 @@ extension FuzzTarget {
 
     /// A secret signs, or is refused at a place that is there.
     static func secret(_ bytes: [UInt8]) -> String? {
-        for isFile in [false, true] {
-            do throws(SecretError) {
-                let secret = try SigningSecret(bytes, isFile: isFile)
-                if "\(secret)" != "SigningSecret(redacted)" { return "a secret that describes itself" }
-                if (try? SignatureSigner(secret: secret).sign(id: "a", timestamp: 1, body: bytes.span)) == nil {
-                    return "a secret that signs nothing"
-                }
-            } catch {
-                if let flaw = flaw(in: error, bytes) { return flaw }
+        do throws(SecretError) {
+            let secret = try SigningSecret(bytes)
+            if "\(secret)" != "SigningSecret(redacted)" { return "a secret that describes itself" }
+            if (try? SignatureSigner(secret: secret).sign(id: "a", timestamp: 1, body: bytes.span)) == nil {
+                return "a secret that signs nothing"
             }
-        }
-        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        do throws(SecretFileError) {
-            let count = try SigningSecret.load(file: bytes).count
-            return count <= lines.count ? nil : "more secrets than lines"
+            return nil
         } catch {
-            guard let line = error.line else { return error.mistake == .empty ? nil : "a mistake without its line" }
-            guard (1...lines.count).contains(line) else { return "a mistake in no line" }
-            return flaw(in: error.mistake, Array(lines[line - 1]))
+            return flaw(in: error, bytes)
         }
     }
 
