@@ -11,11 +11,11 @@ package import Words
 package final class DeliveryWorker: Sendable {
     package static let places = 8
 
-    private enum Place {
-        /// To be sent, or being sent.
-        case sending
-        /// Sent, with this result, which could not be recorded yet.
-        case unrecorded(DeliveryResult)
+    private struct Place {
+        /// What is told, of which nothing else is at the same time: the guest would hear last what was so first.
+        var subjectID: String
+        /// Sent, with this result, which could not be recorded yet; nil while it is to be sent, or being sent.
+        var unrecorded: DeliveryResult?
     }
 
     package let channel: DeliveryChannel
@@ -49,18 +49,20 @@ package final class DeliveryWorker: Sendable {
     ///
     /// One caller at a time.
     package func take() async throws(LedgerError) -> [DueDelivery] {
-        let busy = Set(taken.withLock { $0.keys })
-        guard busy.count < Self.places else { return [] }
-        // Those that are being sent are still due, and may come first.
-        let due = try await ledger.dueDeliveries(channel: channel, now: clock.now(), limit: Self.places + busy.count)
-        let new = due.filter { !busy.contains($0.id) }.prefix(Self.places - busy.count)
-        taken.withLock { taken in new.forEach { taken[$0.id] = .sending } }
-        return Array(new)
+        var busy = busy
+        let free = Self.places - busy.count
+        guard free > 0 else { return [] }
+        let due = try await ledger.dueDeliveries(channel: channel, except: busy, now: clock.now(), limit: free)
+        let new = due.filter { busy.insert($0.subjectID).inserted }
+        taken.withLock { taken in new.forEach { taken[$0.id] = Place(subjectID: $0.subjectID) } }
+        return new
     }
+
+    private var busy: Set<String> { Set(taken.withLock { $0.values.map(\.subjectID) }) }
 
     /// When there will be something to take; nil where only the end of a delivery or a wake-up can tell.
     package func nextAt() async throws(LedgerError) -> Timestamp? {
-        let busy = Set(taken.withLock { $0.keys })
+        let busy = busy
         guard busy.count < Self.places else { return nil }
         return try await ledger.nextDeliveryAt(channel: channel, except: busy)
     }
@@ -71,7 +73,7 @@ package final class DeliveryWorker: Sendable {
     ///   told is not told again because the database is away.
     package func carryOut(_ delivery: DueDelivery) async throws(LedgerError) {
         let result: DeliveryResult
-        if case .unrecorded(let former)? = taken.withLock({ $0[delivery.id] }) {
+        if let former = taken.withLock({ $0[delivery.id]?.unrecorded }) {
             result = former
         } else {
             result = await self.result(of: delivery)
@@ -81,7 +83,7 @@ package final class DeliveryWorker: Sendable {
             taken.withLock { _ = $0.removeValue(forKey: delivery.id) }
             return
         }
-        taken.withLock { $0[delivery.id] = .unrecorded(result) }
+        taken.withLock { $0[delivery.id] = Place(subjectID: delivery.subjectID, unrecorded: result) }
         try await ledger.record(result, of: delivery, plan: plan, now: clock.now())
         taken.withLock { _ = $0.removeValue(forKey: delivery.id) }
         report(result, of: delivery)
@@ -108,12 +110,13 @@ package final class DeliveryWorker: Sendable {
         case .delivered: return .delivered
         case .refused(let error): return .failed(error: error)
         case .retry(let error, let retryAfter):
+            let now = clock.now()
             // Whoever asks for no wait gets the backoff's all the same.
-            let next =
-                clock.now()
-                + max(retryAfter ?? .zero, random.delay(retry, afterAttempt: delivery.attempts + 1))
-            if let end = delivery.end, next >= end { return .failed(error: error) }
-            return .retry(at: next, error: error)
+            let next = now + max(retryAfter ?? .zero, random.delay(retry, afterAttempt: delivery.attempts + 1))
+            guard let end = delivery.end, next >= end else { return .retry(at: next, error: error) }
+            // Whoever asks for more than is left, or fails shortly before the end, is asked in time all the same.
+            let left = end.duration(since: now)
+            return left > retry.initial * 2 ? .retry(at: now + left / 2, error: error) : .failed(error: error)
         }
     }
 }

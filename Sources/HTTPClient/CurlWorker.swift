@@ -204,6 +204,12 @@ final class CurlWorker: @unchecked Sendable {
         case CURLE_URL_MALFORMAT:
             return .failure(.invalidURL(reason: "is not one that libcurl takes"))
         default:
+            var proxyStatus = 0
+            sparekey_curl_easy_getinfo_long(easy, CURLINFO_HTTP_CONNECTCODE, &proxyStatus)
+            if proxyStatus >= 300 {
+                return .failure(
+                    .cannotConnect(endpoint: endpoint, reason: "the proxy answered HTTP \(proxyStatus) to CONNECT"))
+            }
             // libcurl's own words for the code: its detailed text may quote what the server sent.
             return .failure(.connectionBroken(endpoint: endpoint, reason: String(cString: curl_easy_strerror(code))))
         }

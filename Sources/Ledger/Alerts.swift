@@ -148,6 +148,11 @@ extension Database {
         else { return false }
         let alertID: String = row["alert_id"]
         try execute(sql: "UPDATE alerts SET closed_at = ? WHERE alert_id = ?", arguments: [now.sql, alertID])
+        // That it is over is told after that it was opened, which need not wait any longer.
+        try execute(
+            sql:
+                "UPDATE deliveries SET next_attempt_at = ?1 WHERE alert_id = ?2 AND state = 'pending' AND next_attempt_at > ?1",
+            arguments: [now.sql, alertID])
         try addDeliveries(.alert, alertID: alertID, channels: channels, dueAt: now, now: now, random: random)
         try journal(
             [
@@ -269,7 +274,7 @@ extension Database {
         try Bool.fetchOne(
             self,
             sql: """
-                SELECT count(*) > 0 AND sum(attempts > 0 OR due_at <= ?1 AND NOT (
+                SELECT count(*) > 0 AND sum(state = 'delivered' OR attempts > 0 OR due_at <= ?1 AND NOT (
                     state = 'failed' AND last_error IS 'cancelled' AND (channel = 'manual' OR due_at <= ?2))) = 0
                 FROM deliveries WHERE substitution_id = ?3 AND kind = 'created'
                 """, arguments: [now.sql, (now - Self.longestPush).sql, substitutionID]) ?? false

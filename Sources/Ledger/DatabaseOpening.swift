@@ -57,7 +57,7 @@ struct DatabaseOpening {
                 try Schema.migrate(pool, path: path)
             }
             try pool.writeWithoutTransaction { database in try assertDurable(database) }
-            return OpenedDatabase(pool: pool, files: OpenedFiles(path: path))
+            return OpenedDatabase(pool: pool, files: OpenedFiles(path: path, isLocked: occasion != .shared))
         } catch {
             throw LedgerError(error, path: path)
         }

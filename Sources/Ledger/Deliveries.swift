@@ -32,6 +32,14 @@ package struct DueDelivery: Sendable {
         }
     }
 
+    /// The ID of what it is about: what is told of one stay, or of one alert, is told one after the other.
+    package var subjectID: String {
+        switch subject {
+        case .substitution(let facts): facts.substitutionID
+        case .alert(let facts): facts.alertID
+        }
+    }
+
     /// What the log names it by.
     package var names: [String: String] {
         var names = ["delivery_id": id, "channel": channel.rawValue, "kind": kind.rawValue]
@@ -93,28 +101,43 @@ package enum StopReason: String, Sendable, Equatable {
 
 extension Ledger {
     /// Deliveries of one channel to be attempted now, in the order in which the guests arrive.
+    ///
+    /// - Parameter subjects: of those that are being told: what else there is to tell of them comes after.
     package func dueDeliveries(
-        channel: DeliveryChannel, now: Timestamp, limit: Int
+        channel: DeliveryChannel, except subjects: Set<String> = [], now: Timestamp, limit: Int
     ) async throws(LedgerError) -> [DueDelivery] {
-        try await read { database in try Self.due(channel, now: now, limit: limit, in: database) }
+        try await read { database in
+            try Self.due(channel, except: subjects, now: now, limit: limit, in: database)
+        }
     }
 
+    /// When the next delivery of one channel is to be attempted.
+    ///
     /// The condition names the index's own, word for word, without which SQLite reads every delivery ever.
     ///
-    /// - Parameter ids: deliveries that are being sent and do not count.
+    /// - Parameter subjects: as in `dueDeliveries`.
     package func nextDeliveryAt(
-        channel: DeliveryChannel, except ids: Set<String> = []
+        channel: DeliveryChannel, except subjects: Set<String> = []
     ) async throws(LedgerError) -> Timestamp? {
         try await read { database in
-            let marks = databaseQuestionMarks(count: ids.count)
-            return try String.fetchOne(
+            try String.fetchOne(
                 database,
                 sql: """
-                    SELECT min(next_attempt_at) FROM deliveries
-                    WHERE channel = ? AND state IN ('pending', 'claimed') AND state = 'pending' AND delivery_id NOT IN (\(marks))
-                    """, arguments: StatementArguments([channel.rawValue] + ids.sorted())
+                    SELECT min(next_attempt_at) FROM deliveries d
+                    WHERE channel = ? AND state IN ('pending', 'claimed') AND state = 'pending' AND \(Self.isNext(subjects))
+                    """, arguments: StatementArguments([channel.rawValue] + subjects.sorted())
             ).flatMap { Timestamp($0) }
         }
+    }
+
+    /// Whether nothing has to be told before a delivery `d`: that an alert is over is told after that it was opened, and of what is
+    /// being told nothing else is.
+    private static func isNext(_ subjects: Set<String>) -> String {
+        """
+        coalesce(d.substitution_id, d.alert_id) NOT IN (\(databaseQuestionMarks(count: subjects.count)))
+            AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.alert_id = d.alert_id AND e.channel = d.channel
+                AND e.state IN ('pending', 'claimed') AND e.created_at < d.created_at)
+        """
     }
 
     package func record(
@@ -279,7 +302,7 @@ extension Ledger {
 
     /// Pending ones that are due, and claimed ones whose lease has run out.
     fileprivate static func due(
-        _ channel: DeliveryChannel, now: Timestamp, limit: Int, in database: Database
+        _ channel: DeliveryChannel, except subjects: Set<String> = [], now: Timestamp, limit: Int, in database: Database
     ) throws -> [DueDelivery] {
         try Row.fetchAll(
             database,
@@ -293,9 +316,9 @@ extension Ledger {
                     LEFT JOIN failovers f USING (failover_id) LEFT JOIN alerts a USING (alert_id)
                     LEFT JOIN devices v ON v.device_id = coalesce(s.device_id, a.device_id)
                 WHERE d.channel = ?1 AND d.state IN ('pending', 'claimed') AND ((d.state = 'pending' AND d.next_attempt_at <= ?2)
-                    OR (d.state = 'claimed' AND d.claimed_until <= ?2))
-                ORDER BY d.arrives_at, d.created_at LIMIT ?3
-                """, arguments: [channel.rawValue, now.sql, limit]
+                    OR (d.state = 'claimed' AND d.claimed_until <= ?2)) AND \(isNext(subjects))
+                ORDER BY d.arrives_at, d.created_at LIMIT \(limit)
+                """, arguments: StatementArguments([channel.rawValue, now.sql] + subjects.sorted())
         ).compactMap(DueDelivery.init(row:))
     }
 }

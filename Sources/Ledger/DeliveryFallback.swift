@@ -106,9 +106,10 @@ struct DeliveryOccasion {
         ).map(DeliveryOccasion.init(row:))
     }
 
-    static let condition = "substitution_id IS ? AND alert_id IS ? AND kind = ? AND created_at = ?"
+    /// By the one that is given, for which there is an index.
+    var condition: String { (alertID == nil ? "substitution_id" : "alert_id") + " = ? AND kind = ? AND created_at = ?" }
 
-    var arguments: StatementArguments { [substitutionID, alertID, kind.rawValue, createdAt] }
+    var arguments: StatementArguments { [alertID ?? substitutionID, kind.rawValue, createdAt] }
 }
 
 extension Database {
@@ -116,7 +117,7 @@ extension Database {
     func passOn(_ occasion: DeliveryOccasion, plan: DeliveryPlan, now: Timestamp, random: RandomSource) throws {
         let rows = try Row.fetchAll(
             self,
-            sql: "SELECT channel, state, is_overdue, last_error FROM deliveries WHERE \(DeliveryOccasion.condition)",
+            sql: "SELECT channel, state, is_overdue, last_error FROM deliveries WHERE \(occasion.condition)",
             arguments: occasion.arguments)
         guard !rows.contains(where: { $0["state"] == "delivered" }) else { return }
         let tried = Set(rows.map { $0["channel"] as String })
@@ -148,7 +149,7 @@ extension Database {
                 try execute(
                     sql: """
                         UPDATE deliveries SET state = 'failed', last_error = ?, next_attempt_at = NULL, claimed_until = NULL
-                        WHERE channel = ? AND state IN ('pending', 'claimed') AND \(DeliveryOccasion.condition)
+                        WHERE channel = ? AND state IN ('pending', 'claimed') AND \(occasion.condition)
                         """,
                     arguments: ["told_by_\(occasion.channel.rawValue)", other.rawValue] + occasion.arguments)
             }

@@ -51,6 +51,7 @@ package final class Ledger: Sendable {
         interruption: @escaping @Sendable (WriteMoment) throws -> Void = { _ in },
         setAside: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(LedgerError) {
+        let path = path.withoutLink
         self.path = path
         self.random = random
         self.interruption = interruption
@@ -64,6 +65,7 @@ package final class Ledger: Sendable {
     ///
     /// - Throws: `LedgerError`; also where there is no database, or one of another version.
     package init(sharing path: String, random: RandomSource = RandomSource()) throws(LedgerError) {
+        let path = path.withoutLink
         self.path = path
         self.random = random
         interruption = { _ in }
@@ -218,6 +220,8 @@ package final class Ledger: Sendable {
     /// Opens the file again where nothing is open. The caller holds `opening`.
     private func reopen() throws(LedgerError) -> DatabasePool {
         let occasion: DatabaseOpening.Occasion = isShared ? .shared : .afterFailure
+        // In a folder that is away for a while there is nothing to lock.
+        if access(path, F_OK) == 0 { try lock?.renew() }
         if occasion == .afterFailure, case .failed(let files) = connection.withLock({ $0 }),
             let aside = try files.setForeignWALAside()
         {

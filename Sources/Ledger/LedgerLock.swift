@@ -5,11 +5,45 @@ internal import Synchronization
 ///
 /// The kernel drops the lock with the process, so neither `kill -9` nor a power cut leaves one behind.
 package final class LedgerLock: Sendable {
+    private let databasePath: String
     private let descriptor: Mutex<Int32>
 
     /// - Throws: `LedgerError` with the holder's process ID when another daemon has the database.
     package init(databasePath: String) throws(LedgerError) {
+        self.databasePath = databasePath
+        descriptor = Mutex(try Self.take(databasePath))
+    }
+
+    /// Takes the lock anew where somebody has removed its file, or put another in its place: whoever starts then locks that one.
+    ///
+    /// - Throws: `LedgerError` when another daemon has done so.
+    func renew() throws(LedgerError) {
+        try descriptor.withLock { descriptor throws(LedgerError) in
+            if Self.isInPlace(descriptor, databasePath + ".lock") { return }
+            let taken = try Self.take(databasePath)
+            if descriptor >= 0 { close(descriptor) }
+            descriptor = taken
+        }
+    }
+
+    /// Whether the path still leads to the open file.
+    private static func isInPlace(_ descriptor: Int32, _ path: String) -> Bool {
+        var (opened, there) = (stat(), stat())
+        return fstat(descriptor, &opened) == 0 && stat(path, &there) == 0 && opened.st_ino == there.st_ino
+            && opened.st_dev == there.st_dev
+    }
+
+    private static func take(_ databasePath: String) throws(LedgerError) -> Int32 {
         let path = databasePath + ".lock"
+        while true {
+            let opened = try takeOpened(path, databasePath)
+            // Removed between its opening and its locking, it keeps nobody off.
+            if isInPlace(opened, path) { return opened }
+            close(opened)
+        }
+    }
+
+    private static func takeOpened(_ path: String, _ databasePath: String) throws(LedgerError) -> Int32 {
         let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
         guard opened >= 0 else {
             let failure = errno
@@ -37,7 +71,9 @@ package final class LedgerLock: Sendable {
         }
         let text = Array("\(getpid())\n".utf8)
         if ftruncate(opened, 0) == 0 { _ = pwrite(opened, text, text.count, 0) }
-        descriptor = Mutex(opened)
+        // Whatever the umask. Of another user's file the mode is theirs.
+        fchmod(opened, 0o640)
+        return opened
     }
 
     package func release() {

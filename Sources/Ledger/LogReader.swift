@@ -13,6 +13,7 @@ package final class LogReader: Sendable {
 
     /// - Throws: `LedgerError` where there is no database to read.
     package init(path: String) throws(LedgerError) {
+        let path = path.withoutLink
         self.path = path
         guard access(path, R_OK) == 0 else {
             let failure = errno

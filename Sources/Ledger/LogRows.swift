@@ -4,7 +4,13 @@ package import JSON
 extension Ledger {
     /// The newest rows of `substitution_log`, for the admin listener's API: the PIN is in them.
     package func substitutionLog(limit: Int) async throws(LedgerError) -> [JSONValue] {
-        try await rows("SELECT * FROM substitution_log ORDER BY recorded_at DESC LIMIT ?", limit: limit)
+        // The view asks for the deliveries of each row, so the rows are chosen before.
+        try await rows(
+            """
+            SELECT * FROM substitution_log WHERE substitution_id IN (
+                SELECT substitution_id FROM substitutions ORDER BY recorded_at DESC LIMIT ?)
+            ORDER BY recorded_at DESC
+            """, limit: limit)
     }
 
     /// The newest deliveries; they hold no PIN.

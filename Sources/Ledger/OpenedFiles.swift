@@ -19,13 +19,15 @@ struct OpenedFiles: Sendable {
     private let paths: [String]
     private let identities: [Identity?]
 
-    /// - Parameter path: of a database that has just been opened and written or read.
-    init(path: String) {
-        paths = [path, path + "-wal"]
+    /// - Parameters:
+    ///   - path: of a database that has just been opened and written or read.
+    ///   - isLocked: whether this process keeps other daemons off it: without the lock's file it does not.
+    init(path: String, isLocked: Bool) {
+        paths = [path, path + "-wal"] + (isLocked ? [path + ".lock"] : [])
         identities = paths.map { Identity($0) }
     }
 
-    /// Two system calls.
+    /// A system call for each.
     var areInPlace: Bool {
         zip(paths, identities).allSatisfy { path, identity in identity != nil && Identity(path) == identity }
     }

@@ -119,35 +119,38 @@ extension Database {
                 AND a.closed_at IS NULL) AS backup
         FROM substitutions s JOIN failovers f USING (failover_id)
         WHERE s.state = 'active' AND s.recovered_at IS NULL AND s.removal_requested_at IS NULL AND (s.backup_ends_at IS NULL OR s.backup_ends_at > ?1)
-            AND (backup = 'failed' OR told IS NOT 'delivered')
+            AND (backup = 'failed' OR told IS NOT 'delivered' AND NOT \(isToldByUpdate("s.substitution_id")))
             AND NOT \(isSilenced("s.substitution_id"))
         UNION ALL
         SELECT s.original_access_code_id, f.original_name, s.device_id, f.original_starts_at, f.original_ends_at, f.state, NULL,
             NULL, NULL, 'gone'
-        FROM substitutions s JOIN failovers f USING (failover_id)
-        WHERE (f.original_ends_at IS NULL OR f.original_ends_at > ?1)
-            AND EXISTS (
-                SELECT 1 FROM alerts a WHERE a.closed_at IS NULL
-                    AND (s.state = 'revoked' AND a.kind = 'backup_failed' AND a.subject = s.backup_access_code_id
-                        OR s.state = 'active' AND s.backup_ends_at <= ?1 AND a.kind = 'not_extended'
-                            AND a.subject = s.substitution_id))
+        FROM alerts a JOIN substitutions s ON a.kind = 'backup_failed' AND s.backup_access_code_id = a.subject AND s.state = 'revoked'
+                OR a.kind = 'not_extended' AND s.substitution_id = a.subject AND s.state = 'active' AND s.backup_ends_at <= ?1
+            JOIN failovers f USING (failover_id)
+        WHERE a.closed_at IS NULL AND (f.original_ends_at IS NULL OR f.original_ends_at > ?1)
         UNION ALL
         SELECT a.subject, NULL, a.device_id, NULL, NULL, 'substituted', NULL, NULL, NULL, 'again'
         FROM alerts a WHERE a.kind = 'failed_again' AND a.closed_at IS NULL
         """
 
+    /// Whether the guest's side has the code from a later message, where the first one failed for good.
+    private static func isToldByUpdate(_ substitutionID: String) -> String {
+        """
+        EXISTS (SELECT 1 FROM deliveries d WHERE d.substitution_id = \(substitutionID) AND d.kind = 'updated'
+            AND d.state = 'delivered')
+        """
+    }
+
     fileprivate func listGuestsAtRisk(limit: Int, into overview: inout Overview) throws {
-        overview.guestCount =
-            try Int.fetchOne(
-                self, sql: "SELECT count(*) FROM (\(Self.guestsAtRisk))", arguments: [overview.now.sql]) ?? 0
-        overview.guests = try Row.fetchAll(
+        let rows = try Row.fetchAll(
             self,
             sql: """
-                SELECT * FROM (\(Self.guestsAtRisk))
+                SELECT *, count(*) OVER () AS total FROM (\(Self.guestsAtRisk))
                 LEFT JOIN (SELECT device_id, name AS device_name FROM devices) USING (device_id)
                 ORDER BY original_starts_at IS NOT NULL, original_starts_at, access_code_id LIMIT ?2
-                """, arguments: [overview.now.sql, limit]
-        ).map { row in
+                """, arguments: [overview.now.sql, limit])
+        overview.guestCount = rows.first?["total"] ?? 0
+        overview.guests = rows.map { row in
             let state = FailoverState(rawValue: row["state"]) ?? .pending
             let trouble: Overview.Guest.Trouble =
                 switch (state, row["backup"] as String?) {
@@ -168,9 +171,10 @@ extension Database {
         try Row.fetchAll(
             self,
             sql: """
-                SELECT v.*, (SELECT count(*) FROM substitutions s WHERE s.device_id = v.device_id AND s.state = 'active')
-                    AS in_use
-                FROM devices v ORDER BY v.name, v.device_id
+                SELECT v.*, coalesce(in_use, 0) AS in_use FROM devices v
+                    LEFT JOIN (SELECT device_id, count(*) AS in_use FROM substitutions WHERE state = 'active' GROUP BY device_id)
+                    USING (device_id)
+                ORDER BY v.name, v.device_id
                 """
         ).map { row in
             let problems = words(row["error_codes"]) + words(row["warning_codes"])

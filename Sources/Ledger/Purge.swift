@@ -16,18 +16,28 @@ package struct PurgeReport: Sendable, Equatable {
     package var isWALEmpty = false
 
     package init() {}
+
+    var hasRemoved: Bool { pins + maskedEvents + removedBodies > 0 }
 }
 
 extension Ledger {
+    /// A database of at most this size is written anew without anybody's noticing.
+    private static let rewrittenBytes = 32 * 1024 * 1024
+
     /// Removes what is older than its retention: PINs once their stay is over for `pins`, event bodies `events` after they came. The
     /// rows and their history stay.
     ///
-    /// With `secure_delete` what is removed is overwritten; emptying the WAL removes the copies there.
+    /// With `secure_delete` what is removed is overwritten; emptying the WAL removes the copies there. What stays are copies in pages
+    /// from which SQLite had moved rows to others, which it does not overwrite: they go where the whole file is written anew, as a small
+    /// one always is.
     /// https://www.sqlite.org/pragma.html#pragma_secure_delete
     ///
-    /// - Parameter progress: told after each batch what is done so far.
+    /// - Parameters:
+    ///   - rewritesAll: whether to write a database of any size anew, which holds up its writers for as long as that takes.
+    ///   - progress: told after each batch what is done so far.
     package func purge(
-        pins: Duration, events: Duration, now: Timestamp, progress: @escaping @Sendable (PurgeReport) -> Void = { _ in }
+        pins: Duration, events: Duration, now: Timestamp, rewritesAll: Bool = false,
+        progress: @escaping @Sendable (PurgeReport) -> Void = { _ in }
     ) async throws(LedgerError) -> PurgeReport {
         var report = PurgeReport()
         report.pins = try await removePINs(endedBefore: now - pins, now: now)
@@ -41,10 +51,26 @@ extension Ledger {
             progress(report)
             place = last
         }
+        try await writeAnew(any: rewritesAll, hasRemoved: report.hasRemoved)
         // A command has no intake to hold up, and a daemon beside it reads and commits all the time.
         let patience = isShared ? 1000 : 0
         report.isWALEmpty = try await writeWithoutTransaction { database in try database.emptyWAL(patience: patience) }
         return report
+    }
+
+    private func writeAnew(any: Bool, hasRemoved: Bool) async throws(LedgerError) {
+        guard any || hasRemoved else { return }
+        try await writeWithoutTransaction { database in
+            let bytes =
+                try (Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0)
+                * (Int.fetchOne(database, sql: "PRAGMA page_size") ?? 0)
+            let isSmall = bytes <= Self.rewrittenBytes
+            guard any || isSmall else { return }
+            // The copy holds the PINs of today's guests: where there is room, it touches no disk.
+            if isSmall { try database.execute(sql: "PRAGMA temp_store = MEMORY") }
+            defer { try? database.execute(sql: "PRAGMA temp_store = DEFAULT") }
+            try database.execute(sql: "VACUUM")
+        }
     }
 
     private func removePINs(endedBefore limit: Timestamp, now: Timestamp) async throws(LedgerError) -> Int {

@@ -78,6 +78,12 @@ extension Ledger {
                         WHERE pull_id = ?
                         """, arguments: [now.sql, new.backup.id, new.requestID, pullID])
             }
+            // An intent whose answer never came, for the process had ended, was answered with this backup.
+            try database.execute(
+                sql: """
+                    UPDATE pulls SET finished_at = ?, outcome = 'pulled', backup_access_code_id = ?
+                    WHERE failover_id = ? AND finished_at IS NULL
+                    """, arguments: [now.sql, new.backup.id, new.failover.id])
             if existing.contains(where: { $0["original_access_code_id"] as String == new.failover.accessCodeID }) {
                 try Self.close(new, now: now, random: random, in: database)
                 return .alreadyRecorded

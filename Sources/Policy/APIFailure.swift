@@ -8,7 +8,7 @@ package enum APIFailure: Error, Sendable, Equatable {
     case notFound(type: String)
     /// 429, with `Retry-After` where it was sent.
     case rateLimited(retryAfter: Duration?)
-    /// 5xx, a timeout, a broken connection, or an answer that is not Seam's JSON; `retryAfter` where it was sent.
+    /// 5xx, a timeout, a broken connection, a 404 that is about no access code, or an answer that is not Seam's JSON; `retryAfter` where it was sent.
     case unavailable(detail: String, retryAfter: Duration?)
     /// Any other 4xx, its `error.type` verbatim.
     case refused(status: Int, type: String)

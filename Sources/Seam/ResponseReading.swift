@@ -21,15 +21,23 @@ struct ResponseReading {
             switch response.status {
             case 200..<300: Self.success(body)
             case 401: .failure(.unauthorized)
-            case 404:
-                // A 404 without Seam's envelope is a proxy's or a wrong base URL's: it says nothing about the access
-                // code.
-                .failure(type.map { .notFound(type: $0) } ?? .unavailable(detail: httpWord, retryAfter: retryAfter))
+            case 404 where Self.namesWhatIsMissing(type, message: error?["message"]?.string):
+                .failure(.notFound(type: type ?? httpWord))
+            case 404: .failure(.unavailable(detail: type ?? httpWord, retryAfter: retryAfter))
             case 429: .failure(.rateLimited(retryAfter: retryAfter))
             case 408: .failure(.unavailable(detail: httpWord, retryAfter: retryAfter))
             case 400..<500: .failure(.refused(status: response.status, type: type ?? httpWord))
             default: .failure(.unavailable(detail: httpWord, retryAfter: retryAfter))
             }
+    }
+
+    /// Whether a 404 says that the access code, or whatever was asked for, is not there. One without Seam's envelope is a proxy's; one
+    /// of a route, or of the workspace, comes of a wrong base URL or key: neither says anything about a guest's code.
+    private static func namesWhatIsMissing(_ type: String?, message: String?) -> Bool {
+        guard let type else { return false }
+        // The official fake's `/access_codes/get` names it in the message alone.
+        if type == "not_found" { return message?.lowercased() == "access code not found" }
+        return type.hasSuffix("_not_found") && type != "workspace_not_found"
     }
 
     private static func success(_ body: JSONValue?) -> Result<JSONValue, APIFailure> {

@@ -12,6 +12,12 @@ struct PurgeCommand: AsyncParsableCommand {
             after they came; rows and history stay. What is removed is overwritten in the database, and its WAL is emptied.
             """)
 
+    @Flag(
+        help:
+            "Also write the whole file anew, as is done by itself up to 32 MB: a larger one keeps copies of removed rows in gaps of its pages. The daemon answers 503 for as long as that takes, and Seam sends again."
+    )
+    var rewrite = false
+
     @OptionGroup var options: ConfigurationOptions
 
     func run() async throws {
@@ -21,7 +27,8 @@ struct PurgeCommand: AsyncParsableCommand {
             defer { progress.end() }
             let report = try await withSharedLedger(settings) { ledger in
                 try await ledger.purge(
-                    pins: settings.retention.pins, events: settings.retention.events, now: SystemWallClock().now()
+                    pins: settings.retention.pins, events: settings.retention.events, now: SystemWallClock().now(),
+                    rewritesAll: rewrite
                 ) { report in
                     progress.show("Event bodies removed: \(report.removedBodies), masked: \(report.maskedEvents)")
                 }

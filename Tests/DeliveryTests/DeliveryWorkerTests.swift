@@ -9,6 +9,72 @@ import Time
 
 @Suite(.timeLimit(.minutes(5)))
 struct DeliveryWorkerTests {
+    /// A slow receiver must not hear last what was so first.
+    @Test func whatIsToldOfOneStayIsToldOneAfterTheOther() async throws {
+        let bench = try DeliveryBench()
+        let stay = try await bench.substitute()
+        try await bench.substitute("other")
+        let worker = bench.worker(.webhook, ScriptedWay())
+        let first = try await worker.take()
+        #expect(first.count == 2)
+        try bench.ledgerRows(
+            """
+            INSERT INTO deliveries (delivery_id, substitution_id, channel, kind, created_at, next_attempt_at, arrives_at, due_at)
+            SELECT 'dlv_second', substitution_id, channel, 'updated', '2026-11-20T16:20:03.400Z', next_attempt_at, arrives_at, due_at
+            FROM deliveries WHERE substitution_id = '\(stay)'
+            """)
+        #expect(try await worker.take().isEmpty)
+        #expect(try await worker.nextAt() == nil)
+        for delivery in first { try await worker.carryOut(delivery) }
+        #expect(try await worker.nextAt() == bench.now)
+        #expect(try await worker.take().map(\.id) == ["dlv_second"])
+    }
+
+    /// Whoever pages a person by it would do so for good.
+    @Test func thatAnAlertIsOverIsToldAfterThatItWasOpened() async throws {
+        let bench = try DeliveryBench()
+        let isDown = Mutex(true)
+        let way = ScriptedWay { _ in isDown.withLock { $0 } ? .retry("http_503", retryAfter: nil) : .delivered }
+        let worker = bench.worker(.webhook, way)
+        let alert = Alert(.poolEmpty, subject: "lock", deviceID: "lock", text: "Empty.")
+        _ = try await bench.ledger.open(alert, channels: [.webhook], now: bench.now)
+        for _ in 0..<10 {
+            try await bench.drain(worker)
+            bench.clock.advance(by: .seconds(60))
+        }
+        _ = try await bench.ledger.closeAlert(.poolEmpty, subject: "lock", channels: [.webhook], now: bench.now)
+        let before = way.messages.count
+        try await bench.drain(worker)
+        #expect(way.messages.dropFirst(before).map { $0.json["type"]?.string } == ["alert.opened"])
+        isDown.withLock { $0 = false }
+        for _ in 0..<30 {
+            bench.clock.advance(by: .seconds(60))
+            try await bench.drain(worker)
+        }
+        #expect(way.messages.suffix(2).map { $0.json["type"]?.string } == ["alert.opened", "alert.closed"])
+    }
+
+    /// It asks for an hour, and the stay ends in fifty minutes.
+    @Test func aReceiverThatAsksForMoreThanIsLeftIsAskedInTime() async throws {
+        let bench = try DeliveryBench()
+        try await bench.substitute(arrivesIn: .seconds(-3600), stay: .seconds(3600 + 3000))
+        let attempts = Mutex<[Timestamp]>([])
+        let clock = bench.clock
+        let way = ScriptedWay { _ in
+            attempts.withLock { $0.append(clock.now()) }
+            return .retry("http_503", retryAfter: .seconds(3600))
+        }
+        let worker = bench.worker(.webhook, way)
+        while try bench.states().contains(where: { $0.contains("pending") }) {
+            try await bench.drain(worker)
+            bench.clock.advance(by: .seconds(1))
+        }
+        let times = attempts.withLock { $0 }
+        #expect((5...20).contains(times.count))
+        #expect(try #require(times.last) >= bench.now - .seconds(60))
+        #expect(try #require(times.last) > DeliveryBench.start + .seconds(2900))
+    }
+
     @Test func whoArrivesFirstIsToldFirst() async throws {
         let bench = try DeliveryBench()
         for hours in [5, 1, 9, 3, 7] {

@@ -122,6 +122,23 @@ import Time
         try await bench.ledger.record(FollowStep(.unchanged, nextLookAt: bench.start), of: again, now: bench.start)
         #expect(try await bench.ledger.dueSubstitutions(now: bench.start, limit: 1).first?.attempts == 0)
     }
+
+    /// By hand, and before its time.
+    @Test func whoWasToldBeforeItsTimeHearsWhatChanges() async throws {
+        let bench = try LedgerBench()
+        let failover = try await bench.fail()
+        _ = try await bench.ledger.recordSubstitution(
+            bench.substitution(of: failover, dueAt: bench.start + .seconds(86_400)), now: bench.start)
+        let id = try #require(try text(bench.path, "SELECT delivery_id FROM deliveries"))
+        #expect(try await bench.ledger.acknowledgeDelivery(id, now: bench.start))
+        let due = try #require(
+            try await bench.ledger.dueSubstitutions(now: bench.start + .seconds(60), limit: 1).first)
+        let moved = bench.backup(endsAt: bench.start + .seconds(190_000))
+        try await bench.ledger.record(
+            FollowStep(.updated(moved, isNews: true), tells: .updated, channels: [.manual]), of: due,
+            now: bench.start + .seconds(60))
+        #expect(try text(bench.path, "SELECT group_concat(kind) FROM deliveries") == "created,updated")
+    }
 }
 
 @Suite(.timeLimit(.minutes(5))) struct AlertTests {

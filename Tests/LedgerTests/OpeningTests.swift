@@ -77,6 +77,36 @@ import Time
         #expect(try LedgerInspection(path: folder.database).isForeign)
     }
 
+    /// SQLite puts the WAL beside the file itself, and so must be everything else.
+    @Test func aLinkLeadsToTheDatabase() async throws {
+        let bench = try LedgerBench()
+        let folder = try TemporaryFolder()
+        try FileManager.default.createSymbolicLink(atPath: folder.database, withDestinationPath: bench.path)
+        let error = #expect(throws: LedgerError.self) { try Ledger(path: folder.database) }
+        #expect(error?.code == .locked)
+        #expect(bench.ledger.append([message("msg_1")]) == [.stored])
+        bench.ledger.close()
+        let linked = try Ledger(path: folder.database)
+        #expect(linked.append([message("msg_2")]) == [.stored])
+        let log = try LogReader(path: folder.database)
+        #expect(try await log.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM webhook_events") } == 2)
+        linked.close()
+    }
+
+    /// Whoever takes it for a leftover and removes it lets a second daemon in: only one of the two goes on.
+    @Test func whoHasLostTheLockTakesItAgainOrStopsWriting() async throws {
+        let bench = try LedgerBench()
+        try FileManager.default.removeItem(atPath: bench.path + ".lock")
+        #expect(bench.ledger.append([message("msg_1")]) != [.stored])
+        #expect(bench.ledger.append([message("msg_2")]) == [.stored])
+        try FileManager.default.removeItem(atPath: bench.path + ".lock")
+        let second = try Ledger(path: bench.path)
+        for number in 3...5 { #expect(bench.ledger.append([message("msg_\(number)")]) != [.stored]) }
+        #expect(second.append([message("msg_6")]) == [.stored])
+        second.close()
+        #expect(bench.ledger.append([message("msg_7")]) == [.stored])
+    }
+
     @Test func aMissingFolderIsNamed() throws {
         let folder = try TemporaryFolder()
         let error = #expect(throws: LedgerError.self) { try Ledger(path: folder.path + "/none/sparekey.db") }

@@ -53,6 +53,27 @@ struct OverviewTests {
             """)
     }
 
+    /// The first word of the code failed for good, the next one came through.
+    @Test func whoWasToldByAnUpdateIsNotAtRisk() async throws {
+        let bench = try LedgerBench()
+        let plan = DeliveryPlan(order: [.webhook])
+        _ = try await bench.substitute(channels: [.webhook])
+        let created = try #require(
+            try await bench.ledger.dueDeliveries(channel: .webhook, now: bench.start, limit: 1).first)
+        try await bench.ledger.record(.failed(error: "http_410"), of: created, plan: plan, now: bench.start)
+        #expect(try await bench.ledger.overview(now: bench.start).guests.map(\.trouble) == [.notTold(.failed)])
+        let now = bench.start + .seconds(60)
+        let due = try #require(try await bench.ledger.dueSubstitutions(now: now, limit: 1).first)
+        try await bench.ledger.record(
+            FollowStep(
+                .updated(bench.backup(endsAt: bench.start + .seconds(190_000)), isNews: true), tells: .updated,
+                channels: [.webhook]), of: due, now: now)
+        let updated = try #require(
+            try await bench.ledger.dueDeliveries(channel: .webhook, now: now, limit: 9).first { $0.kind == .updated })
+        try await bench.ledger.record(.delivered, of: updated, plan: plan, now: now)
+        #expect(try await bench.ledger.overview(now: now).guestCount == 0)
+    }
+
     @Test func whoIsAtRiskComesInTheOrderOfArrival() async throws {
         try await addFailover("late", "waiting", "pool_empty", starts: "2026-11-22T10:00:00.000Z")
         try await addFailover("soon", "pending", nil, starts: "2026-11-20T13:00:00.000Z")

@@ -29,6 +29,36 @@ struct PurgeTests {
         return bench
     }
 
+    /// So many that SQLite moves rows from page to page, and leaves copies in the gaps.
+    @Test func noByteOfAPINIsLeftOfThousandsOfEvents() async throws {
+        let bench = try LedgerBench()
+        var generator = SeededGenerator(seed: 1)
+        let count = 2000
+        var number = 0
+        while number < count {
+            let messages = (0..<Int.random(in: 1...16, using: &generator)).map { _ in
+                number += 1
+                let padding = String(repeating: "x", count: Int.random(in: 300...900, using: &generator))
+                let body = #"{"event_id":"event-\#(number)","code":"PIN\#(10_000_000 + number)","pad":"\#(padding)"}"#
+                return InboxMessage(
+                    svixID: "msg_\(number)", source: .webhook, receivedAt: bench.start, body: Array(body.utf8))
+            }
+            _ = bench.ledger.append(messages)
+            let pending = try await bench.ledger.pendingEvents(limit: 64)
+            _ = try await bench.ledger.settle(
+                pending.map { event in
+                    let id = "an-identifier-as-long-as-seams-own-\(event.inboxID)"
+                    return (event.inboxID, .readable(bench.facts(id, code: id, device: id, at: bench.start), []))
+                }, now: bench.start)
+        }
+        let report = try await bench.ledger.purge(
+            pins: .seconds(30 * 86_400), events: .seconds(90 * 86_400), now: bench.start + .seconds(31 * 86_400))
+        #expect(report.maskedEvents == number && report.isWALEmpty)
+        bench.ledger.close()
+        let file = try Data(contentsOf: URL(fileURLWithPath: bench.path))
+        #expect(file.range(of: Data("PIN1".utf8)) == nil)
+    }
+
     private func receive(_ bench: LedgerBench, _ event: String, code: String, body: String) async throws {
         let message = InboxMessage(
             svixID: "msg_" + event, source: .webhook, receivedAt: bench.start, body: Array(body.utf8))

@@ -7,6 +7,20 @@ import Time
 @testable import Ledger
 
 @Suite(.timeLimit(.minutes(5))) struct SubstitutionTests {
+    /// The process ended before the answer came; the next look finds the backup.
+    @Test func aPullThatWasCutShortIsFinishedByWhatItGave() async throws {
+        let bench = try LedgerBench()
+        let failover = try await bench.fail()
+        let reading = AccessCode(id: "guest", deviceID: "lock")
+        _ = try await bench.ledger.intendPull(of: failover, reading: reading, journal: [], now: bench.start)
+        _ = try await bench.ledger.recordSubstitution(bench.substitution(of: failover), now: bench.start)
+        #expect(
+            try text(
+                bench.path,
+                "SELECT outcome || ' ' || backup_access_code_id || ' ' || (finished_at IS NOT NULL) FROM pulls")
+                == "pulled backup 1")
+    }
+
     @Test func recordedWithItsDeliveriesAndTheEndOfTheFailover() async throws {
         let bench = try LedgerBench()
         let failover = try await bench.fail()

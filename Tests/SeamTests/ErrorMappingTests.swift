@@ -66,6 +66,19 @@ import Time
             (.response(404, body: page), .unavailable(detail: "http_404", retryAfter: nil)),
             (.json(404, "{}"), .unavailable(detail: "http_404", retryAfter: nil)),
             (.json(404, #"{"error":{"type":7}}"#), .unavailable(detail: "http_404", retryAfter: nil)),
+            // The route's, or the workspace's: nothing is said about a guest's code.
+            (
+                .json(404, #"{"error":{"type":"not_found","message":"There is no such route"}}"#),
+                .unavailable(detail: "not_found", retryAfter: nil)
+            ),
+            (
+                .json(404, #"{"error":{"type":"workspace_not_found","message":"-"}}"#),
+                .unavailable(detail: "workspace_not_found", retryAfter: nil)
+            ),
+            (
+                .json(404, #"{"error":{"type":"not_found","message":"Access Code Not Found"}}"#),
+                .notFound(type: "not_found")
+            ),
             (.response(401, body: page), .unauthorized),
             (.response(409, body: page), .refused(status: 409, type: "http_409")),
             (.json(400, #"{"error":"SECRET"}"#), .refused(status: 400, type: "http_400")),
