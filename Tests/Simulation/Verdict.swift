@@ -27,6 +27,8 @@ struct Verdict {
         recordsEqualSeam()
         guestsAreTold()
         lastWordsAreHeard()
+        alertsAreOver()
+        pinsAreWhereTheyBelong()
     }
 
     private func failuresAreSettled() {
@@ -145,6 +147,17 @@ struct Verdict {
             if row["state"] == "active", row["removal_requested_at"] == nil, !isTold {
                 witness.violate("6 \(id) was never told")
             }
+            // Who has a code that opens no door any more has to know.
+            if row["state"] == "revoked", wasReceived,
+                !witness.told.contains(where: { $0.substitutionID == id && $0.type == "substitution.revoked" }),
+                witness.rows(
+                    """
+                    SELECT 1 FROM deliveries WHERE substitution_id = ? AND kind = 'revoked' AND last_error IS NOT NULL
+                    """, [id]
+                ).isEmpty
+            {
+                witness.violate("6 \(id) was revoked, and nobody was told")
+            }
             if row["state"] == "ended", !wasReceived,
                 let recorded = (row["recorded_at"] as String?).flatMap({ Timestamp($0) }),
                 let end = (row["backup_ends_at"] as String?).flatMap({ Timestamp($0) }),
@@ -159,6 +172,51 @@ struct Verdict {
                 }), last.pin != row["backup_code"] || last.endsAt?.description != row["backup_ends_at"]
             {
                 witness.violate("6 what was told last of \(id) is no longer so")
+            }
+        }
+    }
+
+    /// An alert that stays open when its matter is settled has somebody look after a guest who needs nobody.
+    private func alertsAreOver() {
+        let stale = witness.rows(
+            """
+            SELECT a.kind, a.subject FROM alerts a WHERE a.closed_at IS NULL AND CASE a.kind
+                WHEN 'unauthorized' THEN NOT EXISTS (
+                    SELECT 1 FROM failovers f WHERE f.state IN ('pending', 'waiting') AND f.reason = 'unauthorized')
+                WHEN 'pool_empty' THEN NOT EXISTS (
+                    SELECT 1 FROM failovers f WHERE f.state IN ('pending', 'waiting') AND f.device_id = a.subject)
+                    AND EXISTS (SELECT 1 FROM devices v WHERE v.device_id = a.subject AND v.backup_available = 1
+                        AND v.error_codes NOT LIKE '%empty_backup_access_code_pool%')
+                WHEN 'refused' THEN NOT EXISTS (
+                    SELECT 1 FROM failovers f WHERE f.state IN ('pending', 'waiting') AND f.access_code_id = a.subject)
+                WHEN 'not_delivered' THEN EXISTS (
+                    SELECT 1 FROM deliveries d WHERE d.substitution_id = a.subject AND d.kind = 'created' AND d.state = 'delivered')
+                    OR NOT EXISTS (SELECT 1 FROM substitutions s WHERE s.substitution_id = a.subject AND s.state = 'active')
+                WHEN 'not_extended' THEN NOT EXISTS (
+                    SELECT 1 FROM substitutions s WHERE s.substitution_id = a.subject AND s.state = 'active')
+                ELSE 0 END
+            """)
+        for row in stale { witness.violate("8 \(row["kind"] as String) of \(row["subject"] as String) is still open") }
+    }
+
+    /// In their column and on the way to the guest, and nowhere else.
+    private func pinsAreWhereTheyBelong() {
+        let texts = witness.rows(
+            """
+            SELECT 'journal' AS place, detail AS text FROM journal UNION ALL SELECT 'alerts', text FROM alerts
+            UNION ALL SELECT 'deliveries', last_error FROM deliveries WHERE last_error IS NOT NULL
+            UNION ALL SELECT 'failovers', last_error_type FROM failovers WHERE last_error_type IS NOT NULL
+            """)
+        let pins = Set(
+            witness.rows("SELECT backup_code FROM substitutions WHERE backup_code IS NOT NULL").map {
+                $0["backup_code"] as String
+            } + witness.told.compactMap(\.pin))
+        for row in texts {
+            let text: String = row["text"]
+            // A word of its own: times and identifiers are full of digits.
+            let words = text.split { !($0.isLetter || $0.isNumber || ".:-_".contains($0)) }
+            if words.contains(where: { pins.contains(String($0)) }) {
+                witness.violate("9 a PIN is in \(row["place"] as String): \(text)")
             }
         }
     }
