@@ -40,7 +40,7 @@ swift-test: test-packages
 python-test: test-packages $(VENV)/ready
 	$(SWIFT_BUILD) --product sparekey
 	$(SWIFT_BUILD) --product parse-requests
-	$(VENV)/bin/python -m pytest -q Tests/Python
+	$(VENV)/bin/python -m pytest -q -rs Tests/Python
 
 $(VENV)/ready: Tests/Python/requirements.txt
 	python3 -m venv $(VENV)

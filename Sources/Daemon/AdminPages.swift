@@ -42,32 +42,44 @@ final class AdminPages: Sendable {
     }
 
     func handle(_ request: Request, _ responder: Responder) {
+        let path = String(decoding: request.path, as: UTF8.self)
+        // The server sends no content to a HEAD.
+        let method = request.method == .head ? .get : request.method
+        // What needs no ledger is answered at once, however busy everything else is.
+        if let answer = immediateAnswer(method, path, request) {
+            responder.respond(answer)
+            return
+        }
         // The ledger is asked on its own queues; the server's queue goes on meanwhile.
         Task {
             do {
-                responder.respond(try await answer(request))
+                responder.respond(try await answer(method, path))
             } catch {
                 responder.respond(.json(503, ["error": "database", "detail": .string("\(error)")]))
             }
         }
     }
 
-    private func answer(_ request: Request) async throws -> Response {
-        let path = String(decoding: request.path, as: UTF8.self)
-        // The server sends no content to a HEAD.
-        let method = request.method == .head ? .get : request.method
+    private func immediateAnswer(_ method: Request.Method, _ path: String, _ request: Request) -> Response? {
         switch (method, path) {
         case (.get, "/healthz"): return .text(200, "ok\n")
         case (.get, "/readyz"): return readiness()
-        case (.get, "/metrics"): return await metricsText()
-        case (.get, "/"): return await statusPage()
+        case (.get, "/metrics"), (.get, "/"): return nil
         default: break
         }
         guard path.hasPrefix("/api/") else { return .json(404, ["error": "not_found"]) }
         guard isAuthorized(request) else {
             return Response(401, headers: [("WWW-Authenticate", "Bearer"), ("Cache-Control", "no-store")])
         }
-        return try await api(method, path)
+        return nil
+    }
+
+    private func answer(_ method: Request.Method, _ path: String) async throws -> Response {
+        switch path {
+        case "/metrics": await metricsText()
+        case "/": await statusPage()
+        default: try await api(method, path)
+        }
     }
 
     private func api(_ method: Request.Method, _ path: String) async throws -> Response {

@@ -208,7 +208,7 @@ struct DeliveryWorkerTests {
         #expect(way.messages.count == 1)
     }
 
-    /// Ten thousand deliveries by the real loop of places; what is in memory is what has a place.
+    /// Two thousand deliveries by the real loop of places; what is in memory is what has a place.
     @Test func aStormDrainsInOrderOfArrival() async throws {
         let bench = try DeliveryBench()
         let count = 2_000

@@ -5,6 +5,8 @@ import contextlib
 import json
 import sqlite3
 
+import pytest
+
 from processes import (
     ADMIN_TOKEN, API_KEY, DELIVERY_SECRET, WEBHOOK_SECRET, environment, failure_event, post, run, until,
 )
@@ -109,8 +111,11 @@ def test_nothing_leaks(sandbox, make_daemon, receiver, tmp_path):
         assert found(SECRETS, file.read_bytes()) == [], file
 
 
-def test_the_file_is_private(make_daemon):
-    daemon = make_daemon().start()
+@pytest.mark.parametrize("umask", ["000", "022", "077"])
+def test_the_file_is_private(make_daemon, umask):
+    daemon = make_daemon()
+    daemon.wrapper = ["sh", "-c", f'umask {umask}; exec "$@"', "sh"]
+    daemon.start()
     for suffix in ("", "-wal", "-shm", ".lock"):
         mode = daemon.database.with_name(f"sparekey.db{suffix}").stat().st_mode & 0o777
         assert mode == 0o640, (suffix, oct(mode))
