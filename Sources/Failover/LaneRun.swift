@@ -9,7 +9,7 @@ internal import Time
 /// order in which their stays start.
 struct LaneRun {
     /// A reading older than this is made again before a pull.
-    private static let readingLifetime = Duration.seconds(5)
+    static let readingLifetime = Duration.seconds(5)
     /// The first in line for an empty pool asks at least so often once its stay is near: whoever it is may stand at the door.
     private static let nearRetry = Duration.seconds(60)
     /// How many failovers one pass takes; the next pass takes the rest.
@@ -17,7 +17,7 @@ struct LaneRun {
     /// A failover whose stay was never learned ends after this.
     private static let unknownStay = Duration.seconds(30 * 86_400)
 
-    private struct Candidate {
+    struct Candidate {
         var failover: Failover
         /// A later stay is about to draw: there is nothing more to be watched for.
         var isHurried: Bool
@@ -31,15 +31,15 @@ struct LaneRun {
     private var deviceIsRead = false
     /// The failover that draws next from this pool.
     private var firstInLine: String?
-    private var lastPullAt: Timestamp?
-    private var lastDrawAt: Timestamp?
+    var lastPullAt: Timestamp?
+    var lastDrawAt: Timestamp?
 
     init(engine: FailoverEngine, lane: Lane) {
         self.engine = engine
         self.lane = lane
     }
 
-    private var now: Timestamp { engine.clock.now() }
+    var now: Timestamp { engine.clock.now() }
 
     mutating func work() async throws(LedgerError) {
         if engine.settings.reserve > 0 { lastDrawAt = try await engine.ledger.lastDraw(in: lane) }
@@ -78,7 +78,7 @@ struct LaneRun {
     }
 
     /// Reads the code and settles the failover, unless what it needs is a pull.
-    private mutating func look(
+    mutating func look(
         at failover: Failover, isHurried: Bool = false
     ) async throws(LedgerError) -> Candidate? {
         let calls = CallRecorder()
@@ -119,155 +119,12 @@ struct LaneRun {
         return nil
     }
 
-    private func situation(_ failover: Failover, _ code: AccessCode?, isHurried: Bool = false) -> Situation {
+    func situation(_ failover: Failover, _ code: AccessCode?, isHurried: Bool = false) -> Situation {
         Situation(
             code: code, knownEndsAt: failover.originalEndsAt, device: device, now: now,
             leadTime: engine.settings.leadTime, reserve: engine.settings.reserve, lastDrawAt: lastDrawAt,
             drawDelay: isHurried ? .zero : engine.settings.drawDelay, openedAt: failover.openedAt,
             hasWaited: failover.state == .waiting)
-    }
-
-    /// Pulls a backup for a failover that needs one, from a reading made after the last pull on this lock.
-    ///
-    /// - Returns: false when a fresh reading left nothing to pull for. If the pool is empty and is filled the next moment, a later stay
-    ///   must not take the code: those stay due, and the next pass begins with the soonest again.
-    private mutating func draw(_ candidate: Candidate) async throws(LedgerError) -> Bool {
-        var candidate = candidate
-        let isStale =
-            lastPullAt.map { candidate.readAt <= $0 } ?? false
-            || now.duration(since: candidate.readAt) > Self.readingLifetime
-        if isStale {
-            guard let fresh = try await look(at: candidate.failover, isHurried: candidate.isHurried) else {
-                return false
-            }
-            candidate = fresh
-        }
-        let failover = candidate.failover
-        guard
-            let pullID = try await engine.ledger.intendPull(
-                of: failover, reading: candidate.code,
-                journal: [
-                    JournalEntry(
-                        "decision", accessCodeID: failover.accessCodeID, deviceID: candidate.code.deviceID,
-                        detail: ["decision": "pull", "error": JSONValue(candidate.code.blockingError?.code)])
-                ], now: now)
-        else { return true }
-        lastPullAt = now
-        lastDrawAt = now
-        let calls = CallRecorder()
-        do {
-            let backup = try await engine.seam.observing(calls.add).pullBackup(originalID: failover.accessCodeID)
-            try await take(
-                backup, for: failover, reading: candidate.code, reason: reason(failover, candidate.code),
-                pullID: pullID,
-                calls: calls)
-        } catch let error as SeamError {
-            // The intent stays open: at the next start the code is read again, and a backup that was pulled is found.
-            if Task.isCancelled { return false }
-            try await settlePull(pullID, of: candidate.failover, reading: candidate.code, after: error, calls: calls)
-        } catch let error as LedgerError {
-            throw error
-        } catch {
-            throw LedgerError(.database, reason: "unexpected \(type(of: error))", hint: "Run `sparekey check`.")
-        }
-        return true
-    }
-
-    private mutating func settlePull(
-        _ pullID: String, of failover: Failover, reading: AccessCode, after error: SeamError, calls: CallRecorder
-    ) async throws(LedgerError) {
-        var reading: AccessCode? = reading
-        var decision = decide(after: error.failure, endsAt: reading?.endsAt, now: now)
-        if case .notFound = error.failure {
-            // The code may have gone between the reading and the pull: only a fresh reading tells.
-            do {
-                reading = try await engine.seam.observing(calls.add).accessCode(id: failover.accessCodeID)
-                let anew = decide(situation(failover, reading))
-                switch anew {
-                case .pull, .adopt: break
-                default: decision = anew
-                }
-            } catch {
-                if case .notFound = error.failure { decision = decide(situation(failover, nil)) }
-            }
-        }
-        let isKnownToHaveFailed =
-            if case .unavailable = error.failure { false } else { true }
-        let step = step(failover, decision, reading: reading, errorType: error.failure.errorType, calls: calls)
-        try await engine.ledger.recordFailedPull(
-            pullID, isKnownToHaveFailed: isKnownToHaveFailed, step: step, of: failover, now: now)
-        report(failover, step)
-    }
-
-    /// Fetches a backup that was pulled before and takes it.
-    private func adopt(
-        _ backupID: String, for failover: Failover, reading: AccessCode, calls: CallRecorder
-    ) async throws(LedgerError) {
-        let backup: AccessCode
-        do {
-            backup = try await engine.seam.observing(calls.add).accessCode(id: backupID)
-        } catch {
-            if !Task.isCancelled { try await settle(failover, after: error, reading: reading, calls: calls) }
-            return
-        }
-        let reason = reason(failover, reading)
-        try await take(backup, for: failover, reading: reading, reason: reason, pullID: nil, calls: calls)
-    }
-
-    /// Whether the backup is one that we asked for. What says so is our own intent, unless the reading already showed another's pull.
-    private func reason(_ failover: Failover, _ reading: AccessCode) -> SubstitutionReason {
-        if failover.mayHavePulled { return .pulled }
-        let wasPulledBefore = reading.pulledBackupID != nil || reading.warningCodes.contains("using_backup_access_code")
-        return wasPulledBefore ? .adopted : .pulled
-    }
-
-    /// Records the substitution, or waits for its PIN.
-    private func take(
-        _ backup: AccessCode, for failover: Failover, reading: AccessCode, reason: SubstitutionReason, pullID: String?,
-        calls: CallRecorder
-    ) async throws(LedgerError) {
-        guard backup.pin != nil else {
-            let decision = Decision.wait(.codePending, until: nil)
-            guard let pullID else { return try await settle(failover, decision, reading: reading, calls: calls) }
-            let step = step(failover, decision, reading: reading, errorType: nil, calls: calls)
-            try await engine.ledger.recordPendingBackup(
-                pullID: pullID, backupID: backup.id, requestID: calls.lastRequestID, step: step, of: failover, now: now)
-            report(failover, step)
-            return
-        }
-        let outcome = try await engine.ledger.recordSubstitution(
-            NewSubstitution(
-                failover: failover, reading: reading, backup: backup, reason: reason, pullID: pullID,
-                requestID: calls.lastRequestID, channels: engine.settings.channels,
-                firstDeliveryAt: engine.settings.firstDelivery(startsAt: reading.startsAt, now: now),
-                firstLookAt: SubstitutionFollower.nextLook(at: backup, wantedEnd: reading.endsAt, now: now),
-                alerts: alertChanges(failover, nil, reading: reading, errorType: nil),
-                journal: calls.entries(of: failover)), now: now)
-        switch outcome {
-        case .recorded(let substitutionID):
-            engine.observe(.substituted, reason.rawValue)
-            engine.log.notice(
-                "A backup code replaces an access code that failed",
-                metadata: [
-                    "access_code_id": "\(failover.accessCodeID)", "device_id": "\(backup.deviceID)",
-                    "backup_access_code_id": "\(backup.id)", "substitution_id": "\(substitutionID)",
-                    "reason": "\(reason.rawValue)",
-                    "request_id": "\(calls.lastRequestID ?? "-")",
-                ])
-        case .alreadyRecorded:
-            break
-        case .closedMeanwhile:
-            engine.log.warning(
-                "A backup was pulled for a failover that was closed meanwhile; it is not told to the guest",
-                metadata: [
-                    "access_code_id": "\(failover.accessCodeID)", "device_id": "\(backup.deviceID)",
-                    "backup_access_code_id": "\(backup.id)", "request_id": "\(calls.lastRequestID ?? "-")",
-                ])
-        case .backupBelongsToAnother:
-            try await settle(
-                failover, .wait(.refused, until: nil), reading: reading, errorType: "backup_of_another_original",
-                calls: calls)
-        }
     }
 
     /// Reads the lock once a pass. That it cannot be read never blocks a pull.
@@ -286,7 +143,7 @@ struct LaneRun {
         }
     }
 
-    private func settle(
+    func settle(
         _ failover: Failover, after error: SeamError, reading: AccessCode?, calls: CallRecorder
     ) async throws(LedgerError) {
         let endsAt = reading?.endsAt ?? failover.originalEndsAt ?? failover.openedAt + Self.unknownStay
@@ -295,7 +152,7 @@ struct LaneRun {
             errorType: error.failure.errorType, calls: calls)
     }
 
-    private func settle(
+    func settle(
         _ failover: Failover, _ decision: Decision, reading: AccessCode?, errorType: String? = nil, calls: CallRecorder
     ) async throws(LedgerError) {
         let step = step(failover, decision, reading: reading, errorType: errorType, calls: calls)
@@ -307,7 +164,7 @@ struct LaneRun {
         try await engine.ledger.journal(calls.entries(of: failover), at: now)
     }
 
-    private func step(
+    func step(
         _ failover: Failover, _ decision: Decision, reading: AccessCode?, errorType: String?, calls: CallRecorder
     ) -> FailoverStep {
         let outcome = decision.outcome(of: failover)
@@ -332,7 +189,7 @@ struct LaneRun {
             journal: calls.entries(of: failover))
     }
 
-    private func report(_ failover: Failover, _ step: FailoverStep) {
+    func report(_ failover: Failover, _ step: FailoverStep) {
         engine.observe(step.state, step.reason)
         var metadata: Logger.Metadata = [
             "access_code_id": "\(failover.accessCodeID)", "state": "\(step.state.rawValue)", "reason": "\(step.reason)",

@@ -15,7 +15,7 @@ extension Ledger {
             let rows = try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at, due_at FROM deliveries
+                    \(DeliveryOccasion.select)
                     WHERE state IN ('pending', 'claimed') AND is_overdue = 0 AND due_at <= ?
                         AND (channel <> 'manual' OR ?) ORDER BY due_at, arrives_at LIMIT ?
                     """,
@@ -43,7 +43,7 @@ extension Ledger {
                 let rows = try Row.fetchAll(
                     database,
                     sql: """
-                        SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at, due_at FROM deliveries
+                        \(DeliveryOccasion.select)
                         WHERE channel = ? AND state IN ('pending', 'claimed') ORDER BY arrives_at, created_at
                         """, arguments: [channel.rawValue])
                 for row in rows {
@@ -86,6 +86,10 @@ struct DeliveryOccasion {
     /// What is held back until then is no sooner told by another way.
     var dueAt: Timestamp?
 
+    static let select = """
+        SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at, due_at FROM deliveries
+        """
+
     init(row: Row) {
         deliveryID = row["delivery_id"]
         substitutionID = row["substitution_id"]
@@ -99,10 +103,7 @@ struct DeliveryOccasion {
     static func fetch(_ deliveryID: String, in database: Database) throws -> DeliveryOccasion? {
         try Row.fetchOne(
             database,
-            sql: """
-                SELECT delivery_id, substitution_id, alert_id, channel, kind, created_at, due_at FROM deliveries
-                WHERE delivery_id = ?
-                """, arguments: [deliveryID]
+            sql: select + " WHERE delivery_id = ?", arguments: [deliveryID]
         ).map(DeliveryOccasion.init(row:))
     }
 

@@ -155,8 +155,3 @@ package final class LogReader: Sendable {
         return encoded
     }
 }
-
-/// The words of `deliveries.state`.
-package enum DeliveryState: String, Sendable, Equatable, CaseIterable {
-    case pending, claimed, delivered, failed
-}

@@ -3,16 +3,6 @@ internal import JSON
 package import Policy
 package import Time
 
-/// How a guest may be told; the words of `deliveries.channel`.
-package enum DeliveryChannel: String, Sendable, Equatable, CaseIterable {
-    case webhook, command, manual
-}
-
-/// What to tell; the words of `deliveries.kind`.
-package enum DeliveryKind: String, Sendable, Equatable {
-    case created, updated, revoked, recovered, alert
-}
-
 package struct NewSubstitution: Sendable {
     package var failover: Failover
     package var reading: AccessCode
