@@ -54,6 +54,9 @@ struct PurgeTests {
         let report = try await bench.ledger.purge(
             pins: .seconds(30 * 86_400), events: .seconds(90 * 86_400), now: bench.start + .seconds(31 * 86_400))
         #expect(report.maskedEvents == number && report.isWALEmpty)
+        // What has the file open goes on with it.
+        #expect(bench.ledger.append([message("msg_later")]) == [.stored])
+        #expect(try await bench.ledger.pendingEvents(limit: 9).count == 1)
         bench.ledger.close()
         let file = try Data(contentsOf: URL(fileURLWithPath: bench.path))
         #expect(file.range(of: Data("PIN1".utf8)) == nil)
