@@ -133,14 +133,15 @@ struct StatusPage {
         "<section aria-labelledby=\"\(id)\"><h2 id=\"\(id)\">\(title)</h2>\(body)</section>"
     }
 
-    /// Without what would turn the direction of the words that follow: a name is somebody else's.
+    /// What turns the direction of the words that follow: a name is somebody else's.
+    private static let directions: Set<Unicode.Scalar> = [
+        "\u{202A}", "\u{202B}", "\u{202C}", "\u{202D}", "\u{202E}", "\u{2066}", "\u{2067}", "\u{2068}", "\u{2069}",
+    ]
+
     func escaped(_ text: String) -> String {
-        let directions: Set<Unicode.Scalar> = [
-            "\u{202A}", "\u{202B}", "\u{202C}", "\u{202D}", "\u{202E}", "\u{2066}", "\u{2067}", "\u{2068}", "\u{2069}",
-        ]
-        return String(String.UnicodeScalarView(text.unicodeScalars.filter { !directions.contains($0) })).replacing(
-            "&", with: "&amp;"
-        ).replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+        var kept = text
+        kept.unicodeScalars.removeAll { Self.directions.contains($0) }
+        return kept.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
             .replacing("\"", with: "&quot;")
     }
 

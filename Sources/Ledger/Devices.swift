@@ -69,6 +69,15 @@ extension Ledger {
             for kind in kinds {
                 _ = try database.closeAlert(kind, subject: id, channels: channels, now: now, random: random)
             }
+            // No reading of its codes would close these either.
+            let again = try String.fetchAll(
+                database,
+                sql: "SELECT subject FROM alerts WHERE kind = 'failed_again' AND device_id = ? AND closed_at IS NULL",
+                arguments: [id])
+            for subject in again {
+                _ = try database.closeAlert(
+                    .failedAgain, subject: subject, channels: channels, now: now, random: random)
+            }
             try database.execute(
                 sql: """
                     DELETE FROM devices WHERE device_id = ?1 AND NOT EXISTS (

@@ -35,12 +35,15 @@ package final class LedgerLock: Sendable {
 
     private static func take(_ databasePath: String) throws(LedgerError) -> Int32 {
         let path = databasePath + ".lock"
-        while true {
+        for _ in 0..<10 {
             let opened = try takeOpened(path, databasePath)
             // Removed between its opening and its locking, it keeps nobody off.
             if isInPlace(opened, path) { return opened }
             close(opened)
         }
+        throw LedgerError(
+            .storage, reason: "\(path): is removed again and again",
+            hint: "Leave it there: it keeps a second daemon off.")
     }
 
     private static func takeOpened(_ path: String, _ databasePath: String) throws(LedgerError) -> Int32 {

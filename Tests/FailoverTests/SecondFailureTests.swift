@@ -83,6 +83,15 @@ import Time
         #expect(try bench.value("SELECT count(*) FROM journal WHERE kind = 'original.recovered'") == "0")
     }
 
+    @Test func aLockThatIsNoMoreIsNoConcern() async throws {
+        let (bench, code) = try await codeOfTwoStays()
+        try await fail(code, on: bench)
+        #expect(try bench.openAlerts() == ["failed_again"])
+        let lock = try bench.value("SELECT device_id FROM substitutions")
+        _ = try await bench.ledger.forgetDevice(lock, closing: [], channels: [], now: bench.now)
+        #expect(try bench.openAlerts() == [])
+    }
+
     @Test func theOperatorsWordHoldsUntilTheCodeFailsAnew() async throws {
         let (bench, code) = try await codeOfTwoStays()
         try await fail(code, on: bench)
