@@ -93,6 +93,19 @@ import Time
         linked.close()
     }
 
+    /// Such as one that was laid for a larger disk before the first start, by a link to a link.
+    @Test func aLinkMayLeadToADatabaseThatIsNotThereYet() async throws {
+        let (disk, folder) = (try TemporaryFolder(), try TemporaryFolder())
+        let files = FileManager.default
+        try files.createSymbolicLink(atPath: disk.path + "/link", withDestinationPath: "sparekey.db")
+        try files.createSymbolicLink(atPath: folder.database, withDestinationPath: disk.path + "/link")
+        let ledger = try Ledger(path: folder.database)
+        #expect(ledger.append([message("msg_1")]) == [.stored])
+        #expect(try files.attributesOfItem(atPath: disk.database)[.posixPermissions] as? Int == 0o640)
+        #expect(try files.contentsOfDirectory(atPath: folder.path) == ["sparekey.db"])
+        ledger.close()
+    }
+
     /// Whoever takes it for a leftover and removes it lets a second daemon in: only one of the two goes on.
     @Test func whoHasLostTheLockTakesItAgainOrStopsWriting() async throws {
         let bench = try LedgerBench()
