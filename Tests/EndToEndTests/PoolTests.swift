@@ -123,11 +123,12 @@ struct PoolTests {
     }
 
     @Test func lockThatHangsDelaysNoOther() async throws {
-        try await House.with(settings: { $0.seam.timeout = .seconds(20) }) { house in
+        try await House.with(settings: { $0.seam.timeout = .seconds(300) }) { house in
             let (hanging, sound) = (house.lock(), house.lock())
             let (stuck, served) = (house.guest(on: hanging), house.guest(on: sound))
             house.model.addFault(
-                SandboxFault(.delay(.seconds(15)), route: APIAnswerTests.get, count: nil, accessCodeID: stuck))
+                // Longer than the other can take, however slow the machine is.
+                SandboxFault(.delay(.seconds(290)), route: APIAnswerTests.get, count: nil, accessCodeID: stuck))
             house.model.failCode(stuck)
             try await eventually("the first lock hangs") { house.model.counters.faultsServed > 0 }
             house.model.failCode(served)
