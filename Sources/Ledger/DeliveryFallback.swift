@@ -1,5 +1,4 @@
 internal import GRDB
-internal import JSON
 internal import Policy
 package import Time
 

@@ -1,5 +1,4 @@
 internal import GRDB
-internal import JSON
 package import Policy
 package import Time
 

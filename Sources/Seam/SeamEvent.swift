@@ -1,4 +1,3 @@
-internal import JSON
 package import Time
 
 /// An event as Seam sends it by webhook and lists it (Seam's API reference): which, of what and when. What it says beside that may be

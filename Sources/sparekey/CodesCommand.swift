@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Daemon
-internal import HTTPClient
 internal import JSON
 internal import Policy
 internal import Presentation

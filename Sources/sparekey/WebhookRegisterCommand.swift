@@ -147,19 +147,13 @@ struct WebhookRegisterCommand: AsyncParsableCommand {
     }
 
     private func advice(_ store: SecretFile, _ settings: Settings) -> [String] {
-        switch settings.secretPlaces["webhook.secret"] ?? .nowhere {
-        case .file(store.path): return [settings.checkCommand, "sudo systemctl reload-or-restart \(settings.service)"]
         // Credentials are handed over at a start only.
-        case .credential,
-            .nowhere where isConfigured(store, settings):
+        if isConfigured(store, settings), store.path == settings.webhookCredential {
             return [settings.checkCommand, "sudo systemctl restart \(settings.service)"]
-        default:
-            return [
-                "webhook.secret_file: \(store.path)  (in \(settings.file ?? Settings.defaultPath))",
-                settings.checkCommand,
-                "sudo systemctl reload-or-restart \(settings.service)",
-            ]
         }
+        let reload = [settings.checkCommand, "sudo systemctl reload-or-restart \(settings.service)"]
+        if isConfigured(store, settings) { return reload }
+        return ["webhook.secret_file: \(store.path)  (in \(settings.file ?? Settings.defaultPath))"] + reload
     }
 
     private func publicURL(_ url: String, _ settings: Settings) -> [String] {

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
 import sqlite3
@@ -15,7 +16,7 @@ import threading
 
 import pytest
 
-from processes import API_KEY, binary, environment, failure_event, post, run, until
+from processes import API_KEY, ROOT, binary, environment, failure_event, post, run, until
 
 
 def sparekey(daemon, *arguments, **env):
@@ -230,3 +231,13 @@ def test_colour_and_progress_are_for_terminals(sandbox, make_daemon, tmp_path):
     assert sparekey(daemon, "backup", tmp_path / "other.db").stderr == ""
     checked = at_terminal("check", "--config", daemon.config, **daemon.secrets)
     assert "\rLooking at the clock" in checked and "\x1b[31merror\x1b[0m" in checked
+
+
+def test_each_event_of_an_access_code_may_be_a_trigger(make_daemon):
+    """As Seam's API document has them; `log` finds no database, and nothing wrong with the configuration."""
+    types = sorted(set(re.findall(r'"(access_code\.[a-z_]+)"', ROOT.joinpath("Tests/Python/openapi.json").read_text())))
+    assert "access_code.failed_to_issue" in types and len(types) > 20
+    daemon = make_daemon(**{"failover.trigger_events": types})
+    daemon.write_config()
+    told = sparekey(daemon, "log")
+    assert told.returncode == 1 and "no database yet" in told.stderr, told.stderr

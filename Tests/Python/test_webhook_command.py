@@ -129,6 +129,15 @@ def test_a_configuration_of_no_unit_has_to_name_a_file(operator):
     assert again.returncode == 0 and "already" in again.stdout and told in again.stdout
 
 
+def test_a_file_beside_a_credential_has_to_be_named(operator, tmp_path):
+    """The unit hands over the credential and reads no other file by itself."""
+    del operator.daemon.settings["webhook.secret_file"]
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials/webhook-secret").write_text(WEBHOOK_SECRET)
+    told = operator.run("register", "--secret-file", operator.secret_file, CREDENTIALS_DIRECTORY=str(tmp_path / "credentials"))
+    assert told.returncode == 0 and f"webhook.secret_file: {operator.secret_file}  " in told.stdout, told.stdout + told.stderr
+
+
 def test_failures(operator, sandbox):
     del operator.daemon.settings["webhook.public_url"]
     assert operator.run("register").returncode == 64
