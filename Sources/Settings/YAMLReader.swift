@@ -11,7 +11,8 @@ struct YAMLReader {
     init(_ text: String, path: String) {
         self.path = path
         do {
-            let parser = try Parser(yaml: text, encoding: .utf8)
+            // What a scalar means is the key's own to say. Yams's default rules would also load ICU, for its regular expressions.
+            let parser = try Parser(yaml: text, resolver: .basic, encoding: .utf8)
             let root = try parser.singleRoot()
             // Nodes refer to their anchors weakly; the parser is what keeps them.
             withExtendedLifetime(parser) { read(root: root) }
