@@ -107,7 +107,7 @@ struct InboxInsertion {
             lastTime = (message.receivedAt, range)
         }
         let body = add(message.body)
-        values.append(Self.isText(message.body.span) ? .text(body) : .blob(body))
+        values.append(Self.isText(message.body) ? .text(body) : .blob(body))
     }
 
     private mutating func add(_ piece: some Collection<UInt8>) -> Range<Int> {
@@ -133,9 +133,7 @@ struct InboxInsertion {
 
     /// Text where the body is UTF-8, so that SQLite's JSON functions read it; the bytes as they are where it is not.
     /// A NUL would end the text for some readers, so such a body stays bytes too.
-    private static func isText(_ bytes: Span<UInt8>) -> Bool {
-        guard (try? UTF8Span(validating: bytes)) != nil else { return false }
-        for index in bytes.indices where bytes[index] == 0 { return false }
-        return true
+    private static func isText(_ bytes: [UInt8]) -> Bool {
+        (try? UTF8Span(validating: bytes.span)) != nil && !bytes.contains(0)
     }
 }

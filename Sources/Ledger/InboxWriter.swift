@@ -127,16 +127,19 @@ package final class InboxWriter<Ticket: Sendable>: Sendable {
     }
 
     private func commitUntilEmpty() {
+        var messages: [InboxMessage] = []
+        var tickets: [Ticket] = []
         while true {
-            let (messages, tickets) = state.withLock { state in
-                let batch = (state.messages, state.tickets)
-                state.messages = []
-                state.tickets = []
+            // Two arrays of each kind in turn, while there is more: one that begins empty is moved eight times until it holds 256.
+            state.withLock { state in
+                swap(&state.messages, &messages)
+                swap(&state.tickets, &tickets)
                 state.queuedBytes = 0
-                return batch
             }
             if !messages.isEmpty {
                 settled(tickets, ledger.append(messages))
+                messages.removeAll(keepingCapacity: true)
+                tickets.removeAll(keepingCapacity: true)
                 continue
             }
             // Whether the queue is empty and whether a commit is under way are looked at together: otherwise a message submitted
@@ -144,6 +147,8 @@ package final class InboxWriter<Ticket: Sendable>: Sendable {
             let drainers: [CheckedContinuation<Void, Never>]? = state.withLock { state in
                 guard state.messages.isEmpty else { return nil }
                 state.isCommitting = false
+                state.messages = []
+                state.tickets = []
                 defer { state.drainers = [] }
                 return state.drainers
             }
