@@ -34,7 +34,7 @@ def drive(contender, connections, seconds, scratch):
             output = subprocess.run(
                 ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", "-s", str(HERE / "wrk.lua"),
                  f"http://127.0.0.1:{server.port}", "--", str(folder / "requests"), str(folder / "body")],
-                capture_output=True, text=True, timeout=seconds + 60)
+                capture_output=True, text=True, timeout=seconds + 60, preexec_fn=stay_on_last_processor)
             match = re.search(r"^RESULT (.*)$", output.stdout, re.M)
             if not match:
                 sys.exit(f"wrk failed against {contender.label}: {output.stdout}{output.stderr}")
@@ -53,6 +53,12 @@ def drive(contender, connections, seconds, scratch):
             "cpu_us": cpu * 1e6 / max(1, acknowledged), "rest_mb": at_rest, "peak_mb": peak,
             "start_ms": server.start_seconds * 1000,
         }
+
+
+def stay_on_last_processor():
+    """For wrk: the kernel would move it beside the thread whose answer wakes it and leave the other processor idle, or not, from
+    one run to the next; then it is that which is measured. The servers may run on all processors."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def percentiles(times):
