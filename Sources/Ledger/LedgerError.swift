@@ -1,5 +1,6 @@
 internal import GRDB
 internal import GRDBSQLite
+internal import Glibc
 
 /// Why the ledger did not do what was asked. Never holds a bound value: it may be a PIN.
 package struct LedgerError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -64,6 +65,8 @@ extension LedgerError {
         switch error.resultCode {
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
             self.init(.corrupt, reason: what, hint: "Restore the newest backup of the database.")
+        case .SQLITE_IOERR where Self.isFolder(path), .SQLITE_CANTOPEN where Self.isFolder(path):
+            self.init(.storage, reason: "\(path): is a folder", hint: "Name the database's own file in it.")
         case .SQLITE_IOERR, .SQLITE_FULL, .SQLITE_CANTOPEN, .SQLITE_READONLY, .SQLITE_PERM:
             self.init(.storage, reason: what, hint: "Look at the free space, the owner and the mode of the folder.")
         case .SQLITE_MISUSE:
@@ -73,5 +76,10 @@ extension LedgerError {
         default:
             self.init(.database, reason: what, hint: "Run `sparekey check`.")
         }
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var facts = stat()
+        return stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR
     }
 }

@@ -127,6 +127,16 @@ import Time
         #expect(error?.reason.contains("No such file or directory") == true)
     }
 
+    @Test func aFolderInItsPlaceIsNamed() async throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createDirectory(atPath: folder.database, withIntermediateDirectories: false)
+        let error = #expect(throws: LedgerError.self) { try Ledger(path: folder.database) }
+        #expect(error?.reason == "\(folder.database): is a folder")
+        let reader = try LogReader(path: folder.database)
+        let readError = await #expect(throws: LedgerError.self) { try await reader.failoverLog() }
+        #expect(readError?.reason == "\(folder.database): is a folder")
+    }
+
     @Test func aSecondDaemonIsRefusedAndTheFirstNamed() throws {
         let bench = try LedgerBench()
         let error = #expect(throws: LedgerError.self) { try Ledger(path: bench.path) }
