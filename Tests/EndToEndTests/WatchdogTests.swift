@@ -8,6 +8,8 @@ import Settings
 import Synchronization
 import Testing
 
+@testable import Daemon
+
 /// systemd is told that all is well, and the dead man's switch called, only while every part makes progress.
 @Suite(.timeLimit(.minutes(10)))
 struct WatchdogTests {
@@ -137,6 +139,23 @@ struct WatchdogTests {
             #expect(systemd.feedings == before)
         }
         return before
+    }
+
+    /// Its queue takes as few as ten, and whoever waits for it on a thread of the pool holds up all others.
+    @Test func aSystemdThatDoesNotReadHoldsNobodyUp() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let systemd = try NotifySocket(in: folder)
+        let manager = ServiceManager(environment: ["NOTIFY_SOCKET": systemd.path], processID: 42)
+        // The kernel's bound is 512 at the most by default.
+        for _ in 0..<2_000 { manager.feedWatchdog() }
+        manager.notifyReady(status: "Taking webhooks")
+        let messages = systemd.messages
+        #expect(messages.count >= 10 && messages.count < 2_000)
+        try await eventually("what has to be said waits for room") {
+            systemd.messages.last == "READY=1\nSTATUS=Taking webhooks"
+        }
     }
 
     @Test func nobodyIsMissedWhileNothingComes() async throws {
