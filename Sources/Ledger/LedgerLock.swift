@@ -81,7 +81,11 @@ package final class LedgerLock: Sendable {
 
     package func release() {
         descriptor.withLock { descriptor in
-            if descriptor >= 0 { close(descriptor) }
+            if descriptor >= 0 {
+                // A close alone leaves it to a child that is being started, which has a copy until its exec.
+                flock(descriptor, LOCK_UN)
+                close(descriptor)
+            }
             descriptor = -1
         }
     }

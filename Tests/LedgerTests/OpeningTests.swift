@@ -58,6 +58,20 @@ import Time
         #expect(try contents(of: folder.database) == before)
     }
 
+    /// As a child has them between its fork and its exec.
+    @Test func aCopyOfTheLocksDescriptorKeepsNobodyOff() throws {
+        let folder = try TemporaryFolder()
+        let lock = try LedgerLock(databasePath: folder.database)
+        let held = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap(Int32.init).filter {
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)"))?
+                .hasSuffix(folder.database.split(separator: "/").suffix(2).joined(separator: "/") + ".lock") == true
+        }
+        let copy = dup(try #require(held.first))
+        defer { close(copy) }
+        lock.release()
+        try LedgerLock(databasePath: folder.database).release()
+    }
+
     @Test func aFileThatIsNoDatabaseIsRefused() throws {
         let folder = try TemporaryFolder()
         try Data("This is a letter, and no database at all. ".utf8).write(to: URL(fileURLWithPath: folder.database))
