@@ -110,9 +110,12 @@ struct APIAnswerTests {
         }
     }
 
+    /// An answer that comes too late is none, and what it asks for is not heard.
+    private static func patient(_ settings: inout Settings) { settings.seam.timeout = .seconds(120) }
+
     @Test(arguments: [get, pull])
     func retryAfterIsHonoured(route: String) async throws {
-        try await House.with { house in
+        try await House.with(settings: Self.patient) { house in
             let code = house.guest(on: house.lock())
             house.model.addFault(
                 SandboxFault(.error(status: 429, type: "rate_limit_exceeded", retryAfter: "900"), route: route))
@@ -129,7 +132,7 @@ struct APIAnswerTests {
     }
 
     @Test func retryAfterOfAnOutageIsHonoured() async throws {
-        try await House.with { house in
+        try await House.with(settings: Self.patient) { house in
             let code = house.guest(on: house.lock())
             house.model.addFault(SandboxFault(.empty(status: 503, retryAfter: "600"), route: Self.get))
             let before = house.clock.now()
